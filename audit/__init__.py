@@ -1,0 +1,1 @@
+"""A record that shows when it has been altered."""

@@ -1,0 +1,1 @@
+"""What the assistant may know, and who may know it."""

@@ -1,0 +1,370 @@
+"""What crosses the wire between the service and whoever asks it: the only part of rag others import.
+
+Paths, all under the service's address, JSON unless said otherwise; a caller proves who it is
+with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
+
+==========================================  =====================================================
+``POST /v1/session``                        SignIn -> Session
+``GET /v1/session``                         -> Person
+``DELETE /v1/session``                      sign out
+``POST /v1/ask``                            Ask -> Turn (running)
+``GET /v1/turns/{turn_id}``                 -> Turn
+``GET /v1/turns/{turn_id}/events``          server-sent events; resumes after ``Last-Event-ID``
+``POST /v1/turns/{turn_id}/stop``           -> Turn
+``GET /v1/conversations``                   -> list[ConversationSummary], newest first
+``GET /v1/conversations/{id}``              -> Conversation
+``DELETE /v1/conversations/{id}``           -> 204
+``POST /v1/search``                         Search -> SearchResult
+``GET /v1/documents``                       ?query=&limit=&offset= -> DocumentList
+``GET /v1/documents/{document_id}``         -> DocumentDetail
+``GET /v1/versions/{id}/pages/{n}.png``     ?start=&end= page image (from 0), the span marked
+``GET /v1/versions/{id}/passage``           ?start=&end= -> PassageView
+``GET /v1/versions/{id}/original``          the original's bytes
+``GET /v1/ingestion``                       -> IngestionStatus
+``POST /v1/ingestion/runs``                 StartRun -> RunView
+``GET /v1/audit/entries``                   ?after=&limit=&type=&person= -> AuditPage
+``POST /v1/audit/verify``                   -> AuditVerdict
+``GET /v1/audit/export``                    JSON lines, one entry a line
+``GET /ready``                              -> Readiness
+==========================================  =====================================================
+
+Events of a turn (``event:`` name, ``data:`` JSON): ``step`` Step, ``draft`` DraftDelta,
+``answer`` Turn (the last one). Every event has an ``id:`` that counts from 1.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAXIMUM_QUESTION_CHARACTERS = 4_000
+
+
+class Wire(BaseModel):
+    """A message: frozen, and strict about what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignIn(Wire):
+    """A name and a password."""
+
+    name: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
+
+
+class Person(Wire):
+    """Who is signed in."""
+
+    name: str
+    groups: list[str]
+    roles: list[str]
+
+
+class Session(Wire):
+    """Proof of a sign-in."""
+
+    token: str = Field(repr=False)
+    expires_at: datetime
+    person: Person
+
+
+class Ask(Wire):
+    """A question, in a conversation or opening one."""
+
+    question: str = Field(min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS)
+    conversation_id: str | None = None
+    quotes_only: bool = False
+
+
+class Mark(Wire):
+    """A rectangle on a page (from 0), in PDF points, origin top left."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Passage(Wire):
+    """A chunk chosen for the prompt, or found by a search."""
+
+    chunk_id: str
+    document_id: str
+    version_id: str
+    version_number: int
+    title: str
+    path: str
+    source: str
+    heading_path: list[str]
+    page: int | None = Field(description="Counts from 0; null in documents without pages.")
+    place: str = Field(description="Where it stands in a document without pages.")
+    start: int
+    end: int
+    text: str
+    score: float = Field(description="Fused relevance, 0 to 1 within this question.")
+
+
+class Citation(Wire):
+    """What backs a sentence of the answer: an exact quote and where it stands."""
+
+    number: int = Field(description="As shown in the answer, from 1.")
+    document_id: str
+    version_id: str
+    version_number: int
+    title: str
+    path: str
+    heading_path: list[str]
+    page: int | None
+    place: str
+    start: int
+    end: int
+    quote: str
+    marks: list[Mark]
+
+
+class Sentence(Wire):
+    """A sentence of the answer with the numbers of the citations that back it."""
+
+    text: str
+    citations: list[int]
+    quoted: bool = Field(description="The documents' own words, not the model's.")
+
+
+class Outcome(StrEnum):
+    """How a question ended."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Timings(Wire):
+    """Milliseconds of each step; null where a step did not run."""
+
+    retrieve: float | None = None
+    first_token: float | None = None
+    generate: float | None = None
+    check: float | None = None
+    total: float | None = None
+
+
+class Answer(Wire):
+    """What is shown in the end: only sentences that a passage backs."""
+
+    outcome: Outcome
+    sentences: list[Sentence]
+    citations: list[Citation]
+    passages: list[Passage] = Field(description="What was read, best first.")
+    reason: str = Field(default="", description="Why it was refused or failed, for the reader.")
+    note: str = Field(default="", description="What the reader should know besides.")
+    struck: int = Field(default=0, description="Sentences of the draft that nothing backed.")
+    model: str = Field(default="", description="Empty when the documents' words were quoted.")
+    timings: Timings = Timings()
+
+
+TurnState = Literal["running", "done"]
+
+
+class Turn(Wire):
+    """A question and, when done, its answer."""
+
+    turn_id: str
+    conversation_id: str
+    question: str
+    asked_at: datetime
+    state: TurnState
+    draft: str = ""
+    answer: Answer | None = None
+
+
+class Step(Wire):
+    """What is going on, in words for the reader."""
+
+    name: Literal["searching", "reading", "drafting", "checking"]
+    text: str
+
+
+class DraftDelta(Wire):
+    """More text of the draft; not yet checked."""
+
+    text: str
+
+
+class ConversationSummary(Wire):
+    """A conversation in the list."""
+
+    conversation_id: str
+    title: str
+    updated_at: datetime
+
+
+class Conversation(Wire):
+    """A conversation with its turns, oldest first."""
+
+    conversation_id: str
+    title: str
+    turns: list[Turn]
+
+
+class Search(Wire):
+    """A search without generation."""
+
+    question: str = Field(min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS)
+    limit: int = Field(default=10, ge=1, le=100)
+
+
+class SearchResult(Wire):
+    """Passages, best first."""
+
+    passages: list[Passage]
+    timings: Timings
+
+
+class DocumentSummary(Wire):
+    """A document in the library."""
+
+    document_id: str
+    version_id: str
+    version_number: int
+    title: str
+    path: str
+    source: str
+    media_type: str
+    page_count: int
+    published_at: datetime
+
+
+class DocumentList(Wire):
+    """A page of the library, ordered by title; only what the asker may read."""
+
+    documents: list[DocumentSummary]
+    total: int
+
+
+class DocumentDetail(Wire):
+    """A document and its versions, newest first."""
+
+    document: DocumentSummary
+    versions: list[DocumentSummary]
+    properties: dict[str, str]
+    readable_by: list[str] = Field(description="Groups admitted; why the asker can see it.")
+
+
+class PassageView(Wire):
+    """A span with the text around it, for documents without page images."""
+
+    title: str
+    heading_path: list[str]
+    place: str
+    before: str
+    marked: str
+    after: str
+    page_count: int
+
+
+class FileView(Wire):
+    """What a run did with one file."""
+
+    path: str
+    outcome: Literal[
+        "added", "updated", "unchanged", "moved", "quarantined", "withdrawn", "excluded"
+    ]
+    reason: str = ""
+    remedy: str = ""
+    pages: int = 0
+    chunks: int = 0
+    title: str = ""
+
+
+class RunView(Wire):
+    """One ingestion run over a source."""
+
+    run_id: str
+    source: str
+    state: Literal["queued", "running", "done", "failed"]
+    started_at: datetime | None
+    finished_at: datetime | None
+    files_total: int
+    files_done: int
+    pages: int
+    chunks: int
+    current: str = ""
+    error: str = ""
+
+
+class SourceView(Wire):
+    """A place documents come from."""
+
+    source_id: str
+    name: str
+    location: str
+    groups: list[str]
+    live_documents: int
+    quarantined: int
+
+
+class IngestionStatus(Wire):
+    """What is and was going on."""
+
+    sources: list[SourceView]
+    runs: list[RunView] = Field(description="Newest first, at most 20.")
+    latest_files: list[FileView] = Field(description="Files of the newest run.")
+
+
+class StartRun(Wire):
+    """Ask for a source to be synchronised."""
+
+    source_id: str
+
+
+class AuditEntry(Wire):
+    """One event of the record as an auditor may see it."""
+
+    sequence: int
+    at: datetime
+    type: str
+    person: str
+    outcome: str
+    summary: str
+    envelope: dict[str, object]
+    payload: dict[str, object] | None
+    leaf_hash: str
+
+
+class AuditPage(Wire):
+    """Entries, newest first."""
+
+    entries: list[AuditEntry]
+    total: int
+
+
+class AuditVerdict(Wire):
+    """Whether the record is intact."""
+
+    intact: bool
+    entries: int
+    head: str
+    fault: str = ""
+
+
+class Readiness(Wire):
+    """Whether questions can be asked, and what is missing if not."""
+
+    ready: bool
+    record: str
+    index: str
+    model: str
+    model_name: str = ""
+    documents: int = 0
+
+
+class Problem(Wire):
+    """An error body (application/problem+json): what happened and what to do."""
+
+    title: str
+    detail: str
+    status: int

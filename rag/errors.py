@@ -1,0 +1,68 @@
+"""What can go wrong while answering.
+
+RagError
+├── ModelUnavailable   the model server does not answer, or answers with an error
+├── ModelBusy          the model server has no seat free
+├── RecordUnavailable  the record cannot be written, so nothing is answered
+├── NotSignedIn        no session, or one that has ended
+├── NotAllowed         signed in, but the role does not admit this
+├── NotFound           no such thing, or none this person may know of
+├── SignInRefused      wrong name or password
+├── TooManyAttempts    wait before the next sign-in
+├── InvalidPassword    a new password that is too short or too common
+├── UnknownAccount     no account of this name
+├── AccountExists      the name is taken
+└── QuestionsInvalid   a file of evaluation questions that cannot be used
+"""
+
+
+class RagError(Exception):
+    """Something went wrong while answering; the message says what and what to do."""
+
+
+class ModelUnavailable(RagError):
+    """The model server does not answer, or answers with an error."""
+
+
+class ModelBusy(RagError):
+    """The model server has no seat free."""
+
+
+class RecordUnavailable(RagError):
+    """The record cannot be written, so nothing is answered."""
+
+
+class NotSignedIn(RagError):
+    """No session, or one that has ended."""
+
+
+class NotAllowed(RagError):
+    """Signed in, but the role does not admit this."""
+
+
+class NotFound(RagError):
+    """No such thing, or none that this person may know of."""
+
+
+class SignInRefused(RagError):
+    """Wrong name or password."""
+
+
+class TooManyAttempts(RagError):
+    """Wait before the next sign-in."""
+
+
+class InvalidPassword(RagError):
+    """A new password that is too short or too common."""
+
+
+class UnknownAccount(RagError):
+    """No account of this name."""
+
+
+class AccountExists(RagError):
+    """The name is taken."""
+
+
+class QuestionsInvalid(RagError):
+    """A file of evaluation questions that cannot be used."""

@@ -1,0 +1,170 @@
+"""Read English as far as checking a claim needs it: sentences, terms, numbers, names, negation."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+
+import snowballstemmer
+
+WORD = re.compile(r"[^\W_]+(?:['\u2019.,/&-][^\W_]+)*")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+SENTENCE_END = re.compile(
+    r"[.!?][\"'\u201d\u2019)\]]*(?=\s+[\"'\u201c\u2018(\[]?[A-Z0-9\u00a3\u20ac$])|\n+"
+)
+ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Ltd|Inc|plc|No|no|e\.g|i\.e|etc|vs|approx|para|cl|ss?|pp?)|\b[A-Z])\.$"
+)
+
+STOP_WORDS = frozenset(
+    """a about above after again all also am an and any are as at be because been before being
+    below between both but by can could did do does doing down during each else ever few for from further
+    get give given gives go got had has have having he her here hers him his how i if in into is it
+    its itself just know let like long made make many may me might more most much must my need of off
+    on once one only or other our out over own please same shall she should show so some such take
+    tell than that the their them then there these they this those through to too under until up us
+    use used very want was we were what when where which while who whom whose why will with would
+    you your""".split()
+)
+NEGATIONS = frozenset(
+    """not no never none neither nor cannot without except unless nobody nothing isn't aren't wasn't
+    weren't don't doesn't didn't won't can't couldn't shouldn't mustn't hasn't haven't prohibited
+    forbidden excluded""".split()
+)
+OBLIGATIONS = frozenset("must shall required requires mandatory obliged".split())
+PERMISSIONS = frozenset("may can could might permitted allowed optional".split())
+NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+        fifteen sixteen seventeen eighteen nineteen twenty""".split()
+    )
+} | {
+    "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
+    "eighty": "80", "ninety": "90", "hundred": "100", "thousand": "1000",
+    "half": "0.5", "twice": "2", "once": "1", "first": "1", "second": "2", "third": "3",
+}  # fmt: skip
+"""Numbers in words, as they must be found again in digits or words."""
+
+_STEMMER = snowballstemmer.stemmer("english")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text: offsets of its first character and after its last."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        """Return the text it covers."""
+        return text[self.start : self.end]
+
+
+def sentences(text: str) -> list[Span]:
+    """Return the sentences of a text, in order; a line break always ends one."""
+    spans: list[Span] = []
+    start = 0
+    for match in SENTENCE_END.finditer(text):
+        if match.group()[0] == "." and ABBREVIATION.search(text[start : match.start() + 1]):
+            continue
+        _append_trimmed(spans, text, start, match.end())
+        start = match.end()
+    _append_trimmed(spans, text, start, len(text))
+    return spans
+
+
+def _append_trimmed(spans: list[Span], text: str, start: int, end: int) -> None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if end > start:
+        spans.append(Span(start, end))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as they stand, without surrounding punctuation."""
+    return WORD.findall(text)
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """Return a word's stem (Snowball, English), lower case."""
+    lowered = word.lower().replace("\u2019", "'").removesuffix("'s")
+    return str(_STEMMER.stemWord(lowered))
+
+
+def terms(text: str) -> set[str]:
+    """Return the stems of the words that carry meaning; numbers in their normal form."""
+    found: set[str] = set()
+    for word in words(text):
+        lowered = word.lower()
+        if NUMBER.search(word):
+            found |= numbers(word)
+        elif lowered not in STOP_WORDS and len(lowered) > 1:
+            found.update(stem(part) for part in re.split(r"[/&-]", word) if part)
+    return found
+
+
+def numbers(text: str) -> set[str]:
+    """Return the numbers of a text in one form: 1,200.00 and 1200 are the same."""
+    return {_normal_number(match) for match in NUMBER.findall(text)}
+
+
+def numbers_in_words(text: str) -> set[str]:
+    """Return the numbers that are written in words, in digits."""
+    return {NUMBER_WORDS[word.lower()] for word in words(text) if word.lower() in NUMBER_WORDS}
+
+
+def _normal_number(digits: str) -> str:
+    plain = digits.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits) else digits
+    if re.fullmatch(r"\d+\.0+", plain):
+        plain = plain.split(".")[0]
+    return plain.lstrip("0") or "0"
+
+
+def names(text: str) -> set[str]:
+    """Return stems of capitalised words that do not merely open a sentence."""
+    found: set[str] = set()
+    for span in sentences(text):
+        for word in words(span.of(text))[1:]:
+            if word[0].isupper() and word.lower() not in STOP_WORDS:
+                found.update(stem(part) for part in re.split(r"[/&-]", word) if part)
+    return found
+
+
+def is_negated(text: str) -> bool:
+    """Say whether a text denies, forbids or excepts something."""
+    return any(_plain(word) in NEGATIONS for word in words(text))
+
+
+def modality(text: str) -> str:
+    """Return "obliged", "permitted", or "" where a text is neither or both."""
+    found = {_plain(word) for word in words(text)}
+    obliged, permitted = bool(found & OBLIGATIONS), bool(found & PERMISSIONS)
+    if obliged == permitted:
+        return ""
+    return "obliged" if obliged else "permitted"
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("\u2019", "'")
+
+
+def inverse_frequencies(wanted: Iterable[str], texts: Iterable[set[str]]) -> dict[str, float]:
+    """Weigh terms by how rare they are among the given texts (probabilistic IDF, kept positive).
+
+    Only texts that the asker may read are given, so that a weight tells nothing of others.
+    """
+    collection = list(texts)
+    weights: dict[str, float] = {}
+    for term in wanted:
+        found = sum(term in text for text in collection)
+        weights[term] = _inverse_frequency(found, len(collection))
+    return weights
+
+
+def _inverse_frequency(found: int, total: int) -> float:
+    return log(1 + (total - found + 0.5) / (found + 0.5))

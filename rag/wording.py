@@ -19,13 +19,13 @@ ABBREVIATION = re.compile(
 
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being
-    below between both but by can could did do does doing down during each else ever few for from further
-    get give given gives go got had has have having he her here hers him his how i if in into is it
-    its itself just know let like long made make many may me might more most much must my need of off
-    on once one only or other our out over own please same shall she should show so some such take
-    tell than that the their them then there these they this those through to too under until up us
-    use used very want was we were what when where which while who whom whose why will with would
-    you your""".split()
+    below between both but by can could did do does doing down during each else ever few for
+    from further get give given gives go got had has have having he her here hers him his how
+    i if in into is it its itself just know let like long made make many may me might more
+    most much must my need of off on once one only or other our out over own please same shall
+    she should show so some such take tell than that the their them then there these they this
+    those through to too under until up us use used very want was we were what when where
+    which while who whom whose why will with would you your""".split()
 )
 NEGATIONS = frozenset(
     """not no never none neither nor cannot without except unless nobody nothing isn't aren't wasn't

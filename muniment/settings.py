@@ -1,0 +1,218 @@
+"""Every setting of every program: one place reads the environment.
+
+A setting ``name`` is given as the variable ``MUNIMENT_NAME`` or as ``name = …`` in one TOML
+file (``MUNIMENT_CONFIG``, else ``muniment.toml`` in the working folder); the variable wins.
+"""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from muniment.errors import SettingsInvalid
+
+PREFIX = "MUNIMENT_"
+CONFIG_VARIABLE = "MUNIMENT_CONFIG"
+DEFAULT_CONFIG = Path("muniment.toml")
+CHECKOUT = Path(__file__).resolve().parents[1]
+"""Where the samples and the model server's installer lie."""
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Read once at the start and never changed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    data: Path = Field(Path("data"), description="Folder of everything that is kept.")
+    host: str = Field("127.0.0.1", description="Address the page listens on.")
+    port: int = Field(8080, ge=1, le=65_535, description="Port of the page.")
+    service_port: int = Field(8081, ge=1, le=65_535, description="Loopback port of the service.")
+    model_port: int = Field(8082, ge=1, le=65_535, description="Loopback port of the model server.")
+    model_url: str = Field(
+        "", description="A model server that already runs, such as http://10.0.0.5:8000."
+    )
+    model_name: str = Field("", description="Name under which the model server serves its model.")
+    model_key: str = Field("", repr=False, description="Key the model server asks for.")
+    model_folder: str = Field("", description="Model in safetensors to serve instead of SmolLM2.")
+    model_off: bool = Field(
+        default=False, description="Answer in the documents' own words, without a model."
+    )
+    model_environment: str = Field(
+        "", description="Python environment of the model server; .venv-model in the checkout."
+    )
+    embedding_folder: str = Field(
+        "", description="Embedding model to use instead of all-MiniLM-L6-v2."
+    )
+    qdrant_url: str = Field("", description="A Qdrant server instead of the embedded index.")
+    qdrant_key: str = Field("", repr=False, description="Key the Qdrant server asks for.")
+    database_url: str = Field(
+        "", repr=False, description="A PostgreSQL database instead of SQLite in the data folder."
+    )
+    allowed_hosts: str = Field(
+        "", description="Further hosts that sockets may reach, separated by commas."
+    )
+    ocr: Literal["auto", "tesseract", "rapidocr", "off"] = Field(
+        "auto", description="What reads pages that are pictures: auto, tesseract, rapidocr or off."
+    )
+    session_idle_minutes: int = Field(
+        30, ge=1, description="Minutes without a request after which a person is signed out."
+    )
+    session_hours: int = Field(
+        12, ge=1, description="Hours after which a person must sign in again."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much the programs log: debug, info, warning or error."
+    )
+    maximum_file_megabytes: int = Field(
+        200, ge=1, description="A larger file is quarantined instead of being read."
+    )
+    parse_seconds: int = Field(120, ge=1, description="Time one document may take to be parsed.")
+    parse_memory_megabytes: int = Field(
+        3000, ge=256, description="Memory one document may take to be parsed."
+    )
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let arguments win over variables, and variables over the TOML file; nothing else."""
+        del dotenv_settings, file_secret_settings
+        file = InitSettingsSource(settings_cls, init_kwargs=_read_config())
+        return (init_settings, env_settings, file)
+
+    @property
+    def catalog_url(self) -> str:
+        """Where the catalog lives."""
+        return self.database_url or f"sqlite:///{self.data / 'catalog.db'}"
+
+    @property
+    def service_database_url(self) -> str:
+        """Where accounts, sessions and conversations live."""
+        return self.database_url or f"sqlite:///{self.data / 'service.db'}"
+
+    @property
+    def service_url(self) -> str:
+        """Where the service of this machine answers."""
+        return f"http://127.0.0.1:{self.service_port}"
+
+    @property
+    def model_environment_folder(self) -> Path:
+        """The Python environment vLLM is installed in."""
+        chosen = self.model_environment
+        return Path(chosen).expanduser().resolve() if chosen else CHECKOUT / ".venv-model"
+
+    def fingerprint(self) -> str:
+        """A SHA-256 over every setting but the secrets, for the record."""
+        shown = self.model_dump_json(exclude={"model_key", "qdrant_key", "database_url"})
+        return hashlib.sha256(shown.encode()).hexdigest()
+
+    def as_variables(self) -> dict[str, str]:
+        """Every setting as the variable that would give it, for a child process."""
+        return {
+            variable_of(name): str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in self
+            if value != ""
+        }
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment and the TOML file.
+
+    Args:
+        overrides: Settings given on the command line; None means not given.
+
+    Raises:
+        SettingsInvalid: A variable, key or value that is not known, named.
+    """
+    _refuse_unknown_variables(os.environ)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsInvalid(_explain(error)) from error
+
+
+def child_environment(extra: Mapping[str, str], *, keep_settings: bool = True) -> dict[str, str]:
+    """This process's environment with additions, for a child process.
+
+    Args:
+        extra: What is set on top.
+        keep_settings: False leaves Muniment's own variables out.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if keep_settings or not name.startswith(PREFIX)
+    }
+    return {**inherited, **extra}
+
+
+def _read_config() -> dict[str, object]:
+    named = os.environ.get(CONFIG_VARIABLE, "")
+    path = Path(named) if named else DEFAULT_CONFIG
+    if not path.is_file():
+        if named:
+            raise SettingsInvalid(
+                f"{CONFIG_VARIABLE} names {path}, which is not a file. Correct or unset it."
+            )
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(f"The settings file {path} cannot be read: {error}.") from error
+    for key in values:
+        if key not in Settings.model_fields:
+            raise SettingsInvalid(
+                f"Unknown setting '{key}' in {path}.{_nearest(key, Settings.model_fields)}"
+            )
+    return values
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {variable_of(name) for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in sorted(environment):
+        if variable.upper().startswith(PREFIX) and variable not in known:
+            raise SettingsInvalid(f"Unknown setting {variable}.{_nearest(variable, known)}")
+
+
+def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
+    return f" Did you mean {near[0]}? docs/settings.md lists every setting." if near else ""
+
+
+def _explain(error: ValidationError) -> str:
+    """One sentence for the first thing wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    return (
+        f"The setting {variable_of(name)} (or '{name}' in the settings file) is wrong: "
+        f"{first['msg']}. docs/settings.md says what it may be."
+    )

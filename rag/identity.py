@@ -1,0 +1,477 @@
+"""Who is asking: local accounts, sign-in and server-side sessions.
+
+Passwords are kept as argon2id hashes, session tokens only as their SHA-256. Groups and roles
+are read from the accounts at every request, so that a change counts from the next one on.
+"""
+
+import hashlib
+import secrets
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from corpus.access import Principal
+from rag.errors import (
+    AccountExists,
+    InvalidPassword,
+    NotSignedIn,
+    RagError,
+    SignInRefused,
+    TooManyAttempts,
+    UnknownAccount,
+)
+from rag.store import (
+    Clock,
+    Store,
+    account_groups,
+    account_roles,
+    accounts,
+    open_store,
+    sessions,
+    sign_in_attempts,
+    utc_now,
+)
+
+ROLES: Final = frozenset({"administrator", "auditor"})
+
+MINIMUM_PASSWORD_CHARACTERS: Final = 12
+MAXIMUM_PASSWORD_CHARACTERS: Final = 1_000
+MAXIMUM_NAME_CHARACTERS: Final = 64
+
+FREE_ATTEMPTS: Final = 5
+"""Wrong passwords in a row before a name has to wait."""
+
+FIRST_WAIT: Final = timedelta(seconds=15)
+LONGEST_WAIT: Final = timedelta(minutes=15)
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+"""Failed attempts older than this count no longer."""
+
+COMMAND_LINE_SESSION: Final = timedelta(minutes=10)
+
+PARALLEL_HASHES: Final = 2
+"""Each hash takes 64 MiB while it is computed; many sign-ins at once must not take it all."""
+
+SEEN_PRECISION: Final = timedelta(seconds=15)
+"""How exactly the last use of a session is kept: writing it at every request gains nothing."""
+
+TOO_EASY: Final = frozenset({"passwordpassword", "123456789012", "qwertyuiopas", "administrator"})
+
+
+class SignedInAs(NamedTuple):
+    """A session just opened; the token is nowhere else and cannot be read again."""
+
+    token: str
+    expires_at: datetime
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the operator sees it."""
+
+    name: str
+    groups: frozenset[str]
+    roles: frozenset[str]
+    created_at: datetime
+
+
+class Identity:
+    """Accounts and sessions.
+
+    Args:
+        store: The service's database.
+        clock: Returns the time now, in UTC.
+        idle: A session unused for this long has ended.
+        longest: A session this old has ended, used or not.
+        hasher: argon2id; with larger parameters than before, a password is hashed anew at
+            its next sign-in.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock = utc_now,
+        idle: timedelta = timedelta(minutes=30),
+        longest: timedelta = timedelta(hours=12),
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._idle = idle
+        self._longest = longest
+        self._hasher = hasher or PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
+        self._seats = threading.BoundedSemaphore(PARALLEL_HASHES)
+        self._nobody_hash = ""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock = utc_now,
+        idle: timedelta = timedelta(minutes=30),
+        longest: timedelta = timedelta(hours=12),
+        hasher: PasswordHasher | None = None,
+    ) -> "Identity":
+        """Open the accounts in a database, making or upgrading its tables."""
+        return cls(open_store(url), clock=clock, idle=idle, longest=longest, hasher=hasher)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._store.close()
+
+    def add_account(
+        self,
+        name: str,
+        password: str,
+        groups: Collection[str] = (),
+        roles: Collection[str] = (),
+    ) -> Account:
+        """Add an account.
+
+        Names are compared without regard to case, and the name of a removed account is never
+        given to somebody else: the record and the conversations under it belong to one person.
+
+        Raises:
+            AccountExists: The name is or was somebody's.
+            InvalidPassword: The password is too short or too easy.
+            RagError: The name, a group or a role cannot be used.
+        """
+        name = _checked_name(name)
+        checked_groups, checked_roles = _checked_groups(groups), _checked_roles(roles)
+        password_hash = self._hash(_checked_password(password, name))
+        account_id, now = str(uuid.uuid4()), self._clock()
+        with self._store.writing.begin() as connection:
+            taken = connection.execute(
+                select(accounts.c.removed_at).where(accounts.c.name_key == _key(name))
+            ).first()
+            if taken is not None:
+                was = "belonged to an account that was removed" if taken.removed_at else "is taken"
+                raise AccountExists(f"The name {name!r} {was}. Choose another one.")
+            connection.execute(
+                insert(accounts).values(
+                    account_id=account_id,
+                    name=name,
+                    name_key=_key(name),
+                    password_hash=password_hash,
+                    created_at=now,
+                )
+            )
+            _write_names(connection, account_groups, account_id, checked_groups)
+            _write_names(connection, account_roles, account_id, checked_roles)
+        return Account(name, checked_groups, checked_roles, now)
+
+    def accounts(self) -> list[Account]:
+        """Return all accounts that have not been removed, by name."""
+        with self._store.reading.begin() as connection:
+            rows = connection.execute(
+                select(accounts).where(accounts.c.removed_at.is_(None)).order_by(accounts.c.name)
+            ).all()
+            return [
+                Account(
+                    row.name,
+                    _names(connection, account_groups, row.account_id),
+                    _names(connection, account_roles, row.account_id),
+                    row.created_at,
+                )
+                for row in rows
+            ]
+
+    def set_password(self, name: str, password: str) -> None:
+        """Replace a password; all sessions of the account end, and it may sign in at once."""
+        password_hash = self._hash(_checked_password(password, name))
+        with self._store.writing.begin() as connection:
+            account = _account(connection, name)
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.account_id == account.account_id)
+                .values(password_hash=password_hash)
+            )
+            connection.execute(delete(sessions).where(sessions.c.account_id == account.account_id))
+            _forget_attempts(connection, name)
+
+    def set_groups(self, name: str, groups: Collection[str]) -> None:
+        """Put a person into exactly these groups; counts from the next request on."""
+        checked = _checked_groups(groups)
+        with self._store.writing.begin() as connection:
+            account_id = _account(connection, name).account_id
+            _write_names(connection, account_groups, account_id, checked)
+
+    def set_roles(self, name: str, roles: Collection[str]) -> None:
+        """Give a person exactly these roles; counts from the next request on."""
+        checked = _checked_roles(roles)
+        with self._store.writing.begin() as connection:
+            account_id = _account(connection, name).account_id
+            _write_names(connection, account_roles, account_id, checked)
+
+    def remove_account(self, name: str) -> None:
+        """Remove an account: its sessions end now, its name stays taken."""
+        with self._store.writing.begin() as connection:
+            account_id = _account(connection, name).account_id
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.account_id == account_id)
+                .values(removed_at=self._clock(), password_hash="")
+            )
+            for table in (sessions, account_groups, account_roles):
+                connection.execute(delete(table).where(table.c.account_id == account_id))
+
+    def sign_in(
+        self,
+        name: str,
+        password: str,
+        *,
+        before_opening: Callable[[Principal], None] = lambda _principal: None,
+    ) -> SignedInAs:
+        """Check a password and open a session.
+
+        Unknown names cost the same time and lead to the same refusals as known ones.
+
+        Args:
+            name: The account's name.
+            password: Its password.
+            before_opening: Called once the password has proved right and before a session
+                exists; when it raises, none is opened.
+
+        Raises:
+            SignInRefused: Wrong name or password.
+            TooManyAttempts: Too many wrong passwords in a row; also for the right one.
+        """
+        self._take_attempt(name)
+        with self._store.reading.begin() as connection:
+            account = _find_account(connection, name)
+        if not self._password_fits(account.password_hash if account else "", password):
+            raise SignInRefused("Name or password is wrong.")
+        if account is None:  # the hash of nobody was guessed; it opens nothing
+            raise SignInRefused("Name or password is wrong.")
+        with self._store.reading.begin() as connection:
+            principal = _principal(connection, account)
+        before_opening(principal)
+        renewed = ""
+        if self._hasher.check_needs_rehash(account.password_hash):
+            renewed = self._hash(password)
+        with self._store.writing.begin() as connection:
+            _forget_attempts(connection, name)
+            if renewed:
+                connection.execute(
+                    update(accounts)
+                    .where(accounts.c.account_id == account.account_id)
+                    .values(password_hash=renewed)
+                )
+            token, expires_at = self._open_session(connection, account.account_id, self._longest)
+        return SignedInAs(token, expires_at, principal)
+
+    def open_session_for(self, name: str) -> str:
+        """Open a short session without a password and return its token.
+
+        For the operator's own command line, which can read the database anyway.
+
+        Raises:
+            UnknownAccount: There is no account of this name.
+        """
+        with self._store.writing.begin() as connection:
+            account = _account(connection, name)
+            return self._open_session(connection, account.account_id, COMMAND_LINE_SESSION)[0]
+
+    def principal_of(self, token: str) -> Principal:
+        """Return whose session a token is, with the groups and roles the person has now.
+
+        Raises:
+            NotSignedIn: There is no such session, or it has ended.
+        """
+        now = self._clock()
+        with self._store.reading.begin() as connection:
+            row = connection.execute(
+                select(sessions, accounts.c.name)
+                .join(accounts, accounts.c.account_id == sessions.c.account_id)
+                .where(sessions.c.token_hash == _token_hash(token), accounts.c.removed_at.is_(None))
+            ).first()
+            if row is None or now >= row.expires_at or now >= row.seen_at + self._idle:
+                raise NotSignedIn("You are not signed in, or your session has ended. Sign in.")
+            principal = _principal(connection, row)
+        if now >= row.seen_at + SEEN_PRECISION:
+            with self._store.writing.begin() as connection:
+                connection.execute(
+                    update(sessions)
+                    .where(sessions.c.token_hash == row.token_hash)
+                    .values(seen_at=now)
+                )
+        return principal
+
+    def sign_out(self, token: str) -> None:
+        """End a session; a session that does not exist has ended already."""
+        with self._store.writing.begin() as connection:
+            connection.execute(delete(sessions).where(sessions.c.token_hash == _token_hash(token)))
+
+    def _open_session(
+        self, connection: Connection, account_id: str, life: timedelta
+    ) -> tuple[str, datetime]:
+        now = self._clock()
+        token = secrets.token_urlsafe(32)
+        connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
+        connection.execute(
+            insert(sessions).values(
+                token_hash=_token_hash(token),
+                account_id=account_id,
+                opened_at=now,
+                seen_at=now,
+                expires_at=now + life,
+            )
+        )
+        return token, now + life
+
+    def _take_attempt(self, name: str) -> None:
+        """Count an attempt as failed before the password is looked at.
+
+        Counted afterwards, many attempts in parallel would all pass before the first counted.
+        """
+        now, name_hash = self._clock(), _name_hash(name)
+        with self._store.writing.begin() as connection:
+            connection.execute(
+                delete(sign_in_attempts).where(sign_in_attempts.c.last_at < now - FORGOTTEN_AFTER)
+            )
+            row = connection.execute(
+                select(sign_in_attempts).where(sign_in_attempts.c.name_hash == name_hash)
+            ).first()
+            if row is not None and now < row.blocked_until:
+                wait_seconds = int((row.blocked_until - now).total_seconds()) + 1
+                raise TooManyAttempts(
+                    f"Too many wrong passwords. Wait {wait_seconds} seconds, then try again."
+                )
+            failures = (row.failures if row is not None else 0) + 1
+            connection.execute(
+                delete(sign_in_attempts).where(sign_in_attempts.c.name_hash == name_hash)
+            )
+            connection.execute(
+                insert(sign_in_attempts).values(
+                    name_hash=name_hash,
+                    failures=failures,
+                    last_at=now,
+                    blocked_until=now + _wait_after(failures),
+                )
+            )
+
+    def _password_fits(self, password_hash: str, password: str) -> bool:
+        with self._seats:
+            if not password_hash:
+                # Made at the first need, so that opening the accounts costs nothing.
+                self._nobody_hash = self._nobody_hash or self._hasher.hash(secrets.token_hex(32))
+            try:
+                return self._hasher.verify(password_hash or self._nobody_hash, password)
+            except VerifyMismatchError:
+                return False
+            except (VerificationError, InvalidHashError) as error:
+                raise SignInRefused("Name or password is wrong.") from error
+
+    def _hash(self, password: str) -> str:
+        with self._seats:
+            return self._hasher.hash(password)
+
+
+def _wait_after(failures: int) -> timedelta:
+    if failures < FREE_ATTEMPTS:
+        return timedelta()
+    doublings = min(failures - FREE_ATTEMPTS, 10)
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << doublings))
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def _name_hash(name: str) -> str:
+    # Attempts are counted for names nobody has, too; what was typed there may be a password.
+    return hashlib.sha256(_key(name).encode()).hexdigest()
+
+
+def _token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _find_account(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
+    return connection.execute(
+        select(accounts).where(accounts.c.name_key == _key(name), accounts.c.removed_at.is_(None))
+    ).first()
+
+
+def _account(connection: Connection, name: str) -> Row[tuple[object, ...]]:
+    found = _find_account(connection, name)
+    if found is None:
+        raise UnknownAccount(f"There is no account {name!r}. `muniment user list` shows them all.")
+    return found
+
+
+def _principal(connection: Connection, row: Row[tuple[object, ...]]) -> Principal:
+    return Principal(
+        name=row.name,
+        groups=_names(connection, account_groups, row.account_id),
+        roles=_names(connection, account_roles, row.account_id),
+    )
+
+
+def _names(connection: Connection, table: Table, account_id: str) -> frozenset[str]:
+    return frozenset(
+        connection.execute(select(table.c.name).where(table.c.account_id == account_id)).scalars()
+    )
+
+
+def _write_names(
+    connection: Connection, table: Table, account_id: str, names: Collection[str]
+) -> None:
+    connection.execute(delete(table).where(table.c.account_id == account_id))
+    if names:
+        rows = [{"account_id": account_id, "name": name} for name in sorted(names)]
+        connection.execute(insert(table), rows)
+
+
+def _forget_attempts(connection: Connection, name: str) -> None:
+    connection.execute(
+        delete(sign_in_attempts).where(sign_in_attempts.c.name_hash == _name_hash(name))
+    )
+
+
+def _checked_name(name: str) -> str:
+    name = unicodedata.normalize("NFKC", name).strip()
+    if not 1 <= len(name) <= MAXIMUM_NAME_CHARACTERS or not all(
+        character.isalnum() or character in "._-@" for character in name
+    ):
+        raise RagError(
+            f"An account's name has 1 to {MAXIMUM_NAME_CHARACTERS} characters: letters, digits "
+            "or any of . _ - @"
+        )
+    return name
+
+
+def _checked_groups(groups: Collection[str]) -> frozenset[str]:
+    checked = frozenset(group.strip() for group in groups)
+    if any(not group or len(group) > 200 or not group.isprintable() for group in checked):
+        raise RagError("A group's name has 1 to 200 printable characters.")
+    return checked
+
+
+def _checked_roles(roles: Collection[str]) -> frozenset[str]:
+    unknown = sorted(set(roles) - ROLES)
+    if unknown:
+        raise RagError(f"There is no role {unknown[0]!r}. Roles are: {', '.join(sorted(ROLES))}.")
+    return frozenset(roles)
+
+
+def _checked_password(password: str, name: str) -> str:
+    if not MINIMUM_PASSWORD_CHARACTERS <= len(password) <= MAXIMUM_PASSWORD_CHARACTERS:
+        raise InvalidPassword(
+            f"A password has at least {MINIMUM_PASSWORD_CHARACTERS} characters "
+            f"(and at most {MAXIMUM_PASSWORD_CHARACTERS})."
+        )
+    plain = password.casefold()
+    if plain in TOO_EASY or len(set(plain)) < 4 or plain.strip() == _key(name):
+        raise InvalidPassword("This password is too easy to guess. Choose another one.")
+    return password

@@ -1,0 +1,252 @@
+"""The embedded index: Qdrant's own engine inside this process, owned by it alone."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import assert_never
+
+import qdrant_edge as edge
+
+from corpus.access import AccessListId
+from corpus.documents import ChunkId, DocumentId, VersionId
+from corpus.errors import IndexMismatch, IndexUnavailable
+from corpus.index import filters
+from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
+from corpus.index.port import (
+    DENSE,
+    SPARSE,
+    Payload,
+    Point,
+    Rankings,
+    Scored,
+    batches,
+    best_first,
+    nothing_to_search,
+    payload_of,
+)
+from corpus.vectors import FloatVector, SparseVector
+
+EVERY_VERSION = 10_000_000
+"""More versions than one embedded index will hold."""
+
+_KEYS = {
+    filters.STATE: edge.PayloadSchemaType.Keyword,
+    filters.ACCESS_LIST: edge.PayloadSchemaType.Integer,
+    filters.DOCUMENT: edge.PayloadSchemaType.Keyword,
+    filters.VERSION: edge.PayloadSchemaType.Keyword,
+}
+
+
+class EdgeIndex:
+    """A ``VectorIndex`` in a folder.
+
+    Opening it locks the folder until ``close``: a second opener, in this process or another,
+    gets ``IndexUnavailable``.
+
+    Args:
+        folder: Made when missing.
+        dimension: Length of the dense vectors.
+        fingerprint: Of the embedding model; kept beside the points.
+    """
+
+    def __init__(self, *, folder: Path, dimension: int, fingerprint: str) -> None:
+        self._folder = folder
+        self._lock = _lock(folder)
+        try:
+            with _translated(folder):
+                self._shard = _open_shard(folder, dimension, fingerprint)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._closed = False
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See ``VectorIndex``."""
+        for batch in batches(points):
+            self._update(edge.UpdateOperation.upsert_points([_edge_point(p) for p in batch]))
+
+    def rankings(
+        self,
+        *,
+        dense: FloatVector,
+        sparse: SparseVector,
+        access_lists: Collection[AccessListId],
+        limit: int,
+        documents: Collection[DocumentId] | None = None,
+    ) -> Rankings:
+        """See ``VectorIndex``."""
+        if nothing_to_search(access_lists, documents):
+            return Rankings([], [])
+        readable = filters.readable(access_lists)
+        found = filters.within(readable, documents)
+        by_meaning = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(dense.tolist(), using=DENSE),
+            filter=_translate(found),
+        )
+        by_words = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(_edge_sparse(sparse), using=SPARSE),
+            filter=_translate(found),
+            params=edge.SearchParams(idf=edge.IdfParams(_translate(readable))),
+        )
+        return Rankings(self._query(by_meaning), self._query(by_words) if sparse.indices else [])
+
+    def make_live(self, version_id: VersionId) -> None:
+        """See ``VectorIndex``."""
+        self._set(filters.of_version(version_id), {filters.STATE: filters.LIVE})
+
+    def remove_version(self, version_id: VersionId) -> None:
+        """See ``VectorIndex``."""
+        condition = _translate(filters.of_version(version_id))
+        self._update(edge.UpdateOperation.delete_points_by_filter(condition))
+
+    def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
+        """See ``VectorIndex``."""
+        self._set(filters.of_document(document_id), {filters.ACCESS_LIST: access_list})
+
+    def count(self) -> int:
+        """See ``VectorIndex``."""
+        with _translated(self._folder):
+            return int(self._shard.count(edge.CountRequest(exact=True)))
+
+    def versions(self) -> set[VersionId]:
+        """See ``VectorIndex``."""
+        request = edge.FacetRequest(filters.VERSION, limit=EVERY_VERSION, exact=True)
+        with _translated(self._folder):
+            hits = self._shard.facet(request).hits
+        return {VersionId(str(hit.value)) for hit in hits if hit.count}
+
+    def flush(self) -> None:
+        """See ``VectorIndex``."""
+        with _translated(self._folder):
+            self._shard.flush()
+
+    def close(self) -> None:
+        """See ``VectorIndex``; closing twice is closing once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with _translated(self._folder):
+                self._shard.flush()
+                self._shard.close()
+        finally:
+            os.close(self._lock)
+
+    def _set(self, condition: All, payload: Payload) -> None:
+        self._update(edge.UpdateOperation.set_payload_by_filter(_translate(condition), payload))
+
+    def _update(self, operation: edge.UpdateOperation) -> None:
+        with _translated(self._folder):
+            self._shard.update(operation)
+
+    def _query(self, request: edge.QueryRequest) -> list[Scored]:
+        with _translated(self._folder):
+            found = self._shard.query(request)
+        return best_first([Scored(ChunkId(str(hit.id)), float(hit.score)) for hit in found])
+
+
+def _lock(folder: Path) -> int:
+    """Take the folder's lock and return its descriptor.
+
+    The engine locks too, but says so in words of its own and only after it has begun to read.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise IndexUnavailable(f"Cannot use the index in {folder}: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise IndexUnavailable(
+            f"The index in {folder} is in use by another process. Stop the other Muniment "
+            "that uses this data folder, or ask it instead of opening the index again."
+        ) from error
+    return descriptor
+
+
+def _open_shard(folder: Path, dimension: int, fingerprint: str) -> edge.EdgeShard:
+    shard_folder, description = folder / "points", folder / "index.json"
+    described: Payload = {"dimension": dimension, "fingerprint": fingerprint}
+    if description.exists():
+        _check(description, described)
+    elif shard_folder.exists():
+        # The description is written last: without it, creation was cut short.
+        shutil.rmtree(shard_folder)
+    if shard_folder.exists():
+        shard = edge.EdgeShard.load(str(shard_folder), _configuration(dimension))
+    else:
+        shard_folder.mkdir(parents=True)
+        shard = edge.EdgeShard.create(str(shard_folder), _configuration(dimension))
+        for key, kind in _KEYS.items():
+            shard.update(edge.UpdateOperation.create_field_index(key, kind))
+        shard.flush()
+    if not description.exists():
+        staged = description.with_suffix(".new")
+        staged.write_text(json.dumps(described))
+        staged.replace(description)
+    return shard
+
+
+def _check(description: Path, described: Payload) -> None:
+    try:
+        stored = json.loads(description.read_text())
+    except ValueError as error:
+        raise IndexUnavailable(
+            f"{description} cannot be read. Restore it from a backup, or remove the folder "
+            "of the index and ingest again."
+        ) from error
+    if stored != described:
+        raise IndexMismatch(
+            f"The index in {description.parent} was built with another embedding model. "
+            "Configure that model again, or remove the folder of the index and ingest again."
+        )
+
+
+def _configuration(dimension: int) -> edge.EdgeConfig:
+    return edge.EdgeConfig(
+        vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
+        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+    )
+
+
+def _edge_point(point: Point) -> edge.Point:
+    vectors = {DENSE: point.dense.tolist(), SPARSE: _edge_sparse(point.sparse)}
+    return edge.Point(point.chunk_id, vectors, payload_of(point))
+
+
+def _edge_sparse(vector: SparseVector) -> edge.SparseVector:
+    return edge.SparseVector(list(vector.indices), list(vector.values))
+
+
+def _translate(condition: All) -> edge.Filter:
+    return edge.Filter(must=[_translate_one(one) for one in condition.conditions])
+
+
+def _translate_one(condition: Condition) -> edge.FieldCondition:
+    match condition:
+        case Equal(key, value):
+            return edge.FieldCondition(key, match=edge.MatchValue(value))
+        case AnyWord(key, words):
+            return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
+        case AnyNumber(key, numbers):
+            return edge.FieldCondition(key, match=edge.MatchAny(list(numbers)))
+        case _:
+            assert_never(condition)
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (IndexMismatch, IndexUnavailable):
+        raise
+    except Exception as error:  # the engine raises nothing narrower
+        raise IndexUnavailable(f"The index in {folder} does not answer: {error}") from error

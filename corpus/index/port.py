@@ -1,0 +1,139 @@
+"""The index as the rest of the house sees it: what every engine's adapter offers."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from corpus.access import AccessListId
+from corpus.documents import ChunkId, DocumentId, VersionId
+from corpus.index.filters import ACCESS_LIST, DOCUMENT, LIVE, STAGED, STATE, VERSION
+from corpus.vectors import FloatVector, SparseVector
+
+BATCH_POINTS = 256
+"""Points written in one call: the embedded engine holds every other thread up meanwhile."""
+
+DENSE = "dense"
+SPARSE = "sparse"
+
+Payload: TypeAlias = dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A chunk as the index holds it.
+
+    Attributes:
+        chunk_id: Its id, a UUID.
+        document_id: Document it belongs to.
+        version_id: Version it was cut from.
+        access_list: Who may find it.
+        dense: Unit vector of its meaning.
+        sparse: Weights of its terms.
+        live: Whether searches may find it already.
+    """
+
+    chunk_id: ChunkId
+    document_id: DocumentId
+    version_id: VersionId
+    access_list: AccessListId
+    dense: FloatVector
+    sparse: SparseVector
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A chunk that a search found, higher scores being better within one ranking."""
+
+    chunk_id: ChunkId
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """What each retriever found, best first."""
+
+    dense: list[Scored]
+    sparse: list[Scored]
+
+
+class VectorIndex(Protocol):
+    """Points that can be searched by meaning and by words, always within access lists.
+
+    Every method raises ``corpus.errors.IndexUnavailable`` when the engine does not answer.
+    """
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; those with a known id are replaced."""
+
+    def rankings(
+        self,
+        *,
+        dense: FloatVector,
+        sparse: SparseVector,
+        access_lists: Collection[AccessListId],
+        limit: int,
+        documents: Collection[DocumentId] | None = None,
+    ) -> Rankings:
+        """Return the live points nearest to a question, by meaning and by words.
+
+        Term weights are computed over the points that the access lists admit and no others,
+        so that neither scores nor order tell anything of documents the asker may not read.
+
+        Args:
+            dense: Unit vector of the question.
+            sparse: Terms of the question.
+            access_lists: The lists that admit the asker. Without any, nothing is found and
+                the engine is not asked.
+            limit: The most points in each ranking.
+            documents: Search in these only; None means in all.
+        """
+
+    def make_live(self, version_id: VersionId) -> None:
+        """Let searches find the points of a version."""
+
+    def remove_version(self, version_id: VersionId) -> None:
+        """Remove the points of a version; does nothing when there are none."""
+
+    def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
+        """Put every point of a document under another access list."""
+
+    def count(self) -> int:
+        """Return how many points there are, live or not."""
+
+    def versions(self) -> set[VersionId]:
+        """Return the versions that have points, live or not."""
+
+    def flush(self) -> None:
+        """Return once everything written survives a power cut."""
+
+    def close(self) -> None:
+        """Flush and let go of the engine; other calls fail from now on."""
+
+
+def batches(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
+    """Yield the points in order, at most ``BATCH_POINTS`` at a time."""
+    for start in range(0, len(points), BATCH_POINTS):
+        yield points[start : start + BATCH_POINTS]
+
+
+def payload_of(point: Point) -> Payload:
+    """Return what is stored with a point besides its vectors."""
+    return {
+        STATE: LIVE if point.live else STAGED,
+        ACCESS_LIST: point.access_list,
+        DOCUMENT: point.document_id,
+        VERSION: point.version_id,
+    }
+
+
+def nothing_to_search(
+    access_lists: Collection[AccessListId], documents: Collection[DocumentId] | None
+) -> bool:
+    """Say whether a search can find nothing whatever the engine holds."""
+    return not access_lists or (documents is not None and not documents)
+
+
+def best_first(found: Sequence[Scored]) -> list[Scored]:
+    """Order by score, equal scores by chunk id, so that every engine gives one order."""
+    return sorted(found, key=lambda scored: (-scored.score, scored.chunk_id))

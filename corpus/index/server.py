@@ -1,0 +1,222 @@
+"""The index on a Qdrant server, or in memory for tests."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import assert_never
+
+import httpx
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ApiException
+
+from corpus.access import AccessListId
+from corpus.documents import ChunkId, DocumentId, VersionId
+from corpus.errors import IndexMismatch, IndexUnavailable
+from corpus.index import filters
+from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
+from corpus.index.port import (
+    DENSE,
+    SPARSE,
+    Payload,
+    Point,
+    Rankings,
+    Scored,
+    batches,
+    best_first,
+    nothing_to_search,
+    payload_of,
+)
+from corpus.vectors import FloatVector, SparseVector
+
+MEMORY = ":memory:"
+COLLECTION = "muniment"
+PAGE_POINTS = 10_000
+TIMEOUT_SECONDS = 60
+
+_KEYS = {
+    filters.STATE: models.PayloadSchemaType.KEYWORD,
+    filters.ACCESS_LIST: models.PayloadSchemaType.INTEGER,
+    filters.DOCUMENT: models.PayloadSchemaType.KEYWORD,
+    filters.VERSION: models.PayloadSchemaType.KEYWORD,
+}
+
+
+class ServerIndex:
+    """A ``VectorIndex`` in a collection of a Qdrant server.
+
+    Args:
+        url: The server's address, or ``:memory:``.
+        api_key: Empty when the server asks for none.
+        dimension: Length of the dense vectors.
+        fingerprint: Of the embedding model; kept as the collection's metadata.
+    """
+
+    def __init__(self, *, url: str, api_key: str, dimension: int, fingerprint: str) -> None:
+        self._url = url
+        with self._translated():
+            self._client = _client(url, api_key)
+            self._prepare(dimension, fingerprint)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See ``VectorIndex``."""
+        for batch in batches(points):
+            with self._translated():
+                self._client.upsert(COLLECTION, [_server_point(p) for p in batch], wait=True)
+
+    def rankings(
+        self,
+        *,
+        dense: FloatVector,
+        sparse: SparseVector,
+        access_lists: Collection[AccessListId],
+        limit: int,
+        documents: Collection[DocumentId] | None = None,
+    ) -> Rankings:
+        """See ``VectorIndex``."""
+        if nothing_to_search(access_lists, documents):
+            return Rankings([], [])
+        readable = filters.readable(access_lists)
+        found = _translate(filters.within(readable, documents))
+        by_meaning = self._query(DENSE, dense.tolist(), found, limit, None)
+        if not sparse.indices:
+            return Rankings(by_meaning, [])
+        scope = models.IdfCorpusParams(corpus=_translate(readable))
+        terms = _server_sparse(sparse)
+        return Rankings(by_meaning, self._query(SPARSE, terms, found, limit, scope))
+
+    def make_live(self, version_id: VersionId) -> None:
+        """See ``VectorIndex``."""
+        self._set(filters.of_version(version_id), {filters.STATE: filters.LIVE})
+
+    def remove_version(self, version_id: VersionId) -> None:
+        """See ``VectorIndex``."""
+        selector = models.FilterSelector(filter=_translate(filters.of_version(version_id)))
+        with self._translated():
+            self._client.delete(COLLECTION, selector, wait=True)
+
+    def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
+        """See ``VectorIndex``."""
+        self._set(filters.of_document(document_id), {filters.ACCESS_LIST: access_list})
+
+    def count(self) -> int:
+        """See ``VectorIndex``."""
+        with self._translated():
+            return self._client.count(COLLECTION, exact=True).count
+
+    def versions(self) -> set[VersionId]:
+        """See ``VectorIndex``."""
+        found: set[VersionId] = set()
+        offset = None
+        while True:
+            with self._translated():
+                records, offset = self._client.scroll(
+                    COLLECTION,
+                    limit=PAGE_POINTS,
+                    offset=offset,
+                    with_payload=[filters.VERSION],
+                    with_vectors=False,
+                )
+            found.update(VersionId((record.payload or {})[filters.VERSION]) for record in records)
+            if offset is None:
+                return found
+
+    def flush(self) -> None:
+        """See ``VectorIndex``: the server keeps its own journal, every write waits for it."""
+
+    def close(self) -> None:
+        """See ``VectorIndex``."""
+        self._client.close()
+
+    def _prepare(self, dimension: int, fingerprint: str) -> None:
+        described: Payload = {"dimension": dimension, "fingerprint": fingerprint}
+        if self._client.collection_exists(COLLECTION):
+            stored = self._client.get_collection(COLLECTION).config.metadata
+            if stored != described:
+                raise IndexMismatch(
+                    f"The collection {COLLECTION!r} at {self._url} was built with another "
+                    "embedding model. Configure that model again, or remove the collection "
+                    "and ingest again."
+                )
+        else:
+            _create_collection(self._client, dimension, described)
+        if self._url != MEMORY:
+            for key, kind in _KEYS.items():
+                self._client.create_payload_index(COLLECTION, key, kind, wait=True)
+
+    def _query(
+        self,
+        using: str,
+        vector: list[float] | models.SparseVector,
+        condition: models.Filter,
+        limit: int,
+        scope: models.IdfCorpusParams | None,
+    ) -> list[Scored]:
+        with self._translated():
+            found = self._client.query_points(
+                COLLECTION,
+                query=vector,
+                using=using,
+                query_filter=condition,
+                limit=limit,
+                with_payload=False,
+                search_params=models.SearchParams(idf=scope) if scope else None,
+            ).points
+        return best_first([Scored(ChunkId(str(hit.id)), float(hit.score)) for hit in found])
+
+    def _set(self, condition: All, payload: Payload) -> None:
+        with self._translated():
+            self._client.set_payload(COLLECTION, payload, _translate(condition), wait=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (ApiException, httpx.HTTPError, ValueError, RuntimeError) as error:
+            raise IndexUnavailable(
+                f"The Qdrant server at {self._url} does not answer as it should: {error}. "
+                "Check that it runs and that the address and key are right."
+            ) from error
+
+
+def _client(url: str, api_key: str) -> QdrantClient:
+    if url == MEMORY:
+        return QdrantClient(MEMORY)
+    # The compatibility check would ask the server from a thread of its own and only warn.
+    return QdrantClient(
+        url=url, api_key=api_key or None, timeout=TIMEOUT_SECONDS, check_compatibility=False
+    )
+
+
+def _create_collection(client: QdrantClient, dimension: int, described: Payload) -> None:
+    client.create_collection(
+        COLLECTION,
+        vectors_config={
+            DENSE: models.VectorParams(size=dimension, distance=models.Distance.COSINE)
+        },
+        sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        metadata=described,
+    )
+
+
+def _server_point(point: Point) -> models.PointStruct:
+    vectors = {DENSE: point.dense.tolist(), SPARSE: _server_sparse(point.sparse)}
+    return models.PointStruct(id=point.chunk_id, vector=vectors, payload=payload_of(point))
+
+
+def _server_sparse(vector: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=list(vector.indices), values=list(vector.values))
+
+
+def _translate(condition: All) -> models.Filter:
+    return models.Filter(must=[_translate_one(one) for one in condition.conditions])
+
+
+def _translate_one(condition: Condition) -> models.FieldCondition:
+    match condition:
+        case Equal(key, value):
+            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+        case AnyWord(key, words):
+            return models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
+        case AnyNumber(key, numbers):
+            return models.FieldCondition(key=key, match=models.MatchAny(any=list(numbers)))
+        case _:
+            assert_never(condition)

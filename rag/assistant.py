@@ -1,0 +1,408 @@
+"""Answer a question: record, retrieve, authorise, draft, check, record, and only then show."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from corpus.catalog import Catalog
+
+from audit.errors import AuditUnavailable
+from audit.events import (
+    AnswerGiven,
+    CitationGiven,
+    Event,
+    PassageRead,
+    PassagesRead,
+    QuestionAsked,
+    QuestionRefused,
+)
+from audit.log import AuditLog
+from corpus.access import AuthorizedChunk, Gate, Principal
+from corpus.documents import Box, line_boxes, page_of
+from corpus.embedding import Embedder
+from corpus.index import Bm25Encoder, VectorIndex
+from rag.citations import CheckedSentence, Quote, check_draft
+from rag.contract import (
+    Answer,
+    Citation,
+    DraftDelta,
+    Mark,
+    Outcome,
+    Passage,
+    SearchResult,
+    Sentence,
+    Step,
+    Timings,
+)
+from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
+from rag.evidence import Evidence, find_evidence, is_sufficient, worth_quoting
+from rag.generation import ModelServer
+from rag.prompting import build_messages, passages_for_prompt
+from rag.retrieval import Candidate, Retriever
+from rag.wording import Span
+
+CANDIDATES = 40
+PASSAGES = 8
+MAXIMUM_ANSWER_TOKENS = 160
+
+Progress = Callable[[Step | DraftDelta], None]
+Stopped = Callable[[], bool]
+
+NOT_COVERED = "The documents you may read do not answer this."
+MODEL_AWAY = "The model is away, so this is in the documents' own words."
+NOTHING_BACKED = (
+    "Nothing in the model's draft was backed by the documents, so these are their own words."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A passage that the gate has let through, with its scores."""
+
+    chunk: AuthorizedChunk
+    score: float
+    similarity: float
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Milliseconds since the question came, and of each step."""
+
+    started: float
+    retrieve: float | None = None
+    first_token: float | None = None
+    generate: float | None = None
+    check: float | None = None
+
+    def elapsed(self) -> float:
+        """Return milliseconds since the start."""
+        return (time.perf_counter() - self.started) * 1_000
+
+    def timings(self) -> Timings:
+        """Return them as they go over the wire."""
+        return Timings(
+            retrieve=self.retrieve,
+            first_token=self.first_token,
+            generate=self.generate,
+            check=self.check,
+            total=self.elapsed(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafted:
+    text: str
+    model: str
+    note: str = ""
+    stopped: bool = False
+
+
+class Assistant:
+    """Answers questions from the corpus, for one person at a time.
+
+    Args:
+        catalog: The authority on documents and rights.
+        gate: Every chunk passes it before it is read, prompted or shown.
+        index: Where candidates are found.
+        embedder: Must be the one the index was made with.
+        bm25: The sparse encoder the index was made with.
+        model: None means that answers are made of quotes only.
+        record: If it cannot be written, nothing is answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        gate: Gate,
+        index: VectorIndex,
+        embedder: Embedder,
+        bm25: Bm25Encoder,
+        model: ModelServer | None,
+        record: AuditLog,
+    ) -> None:
+        self._catalog = catalog
+        self._gate = gate
+        self._embedder = embedder
+        self._model = model
+        self._record = record
+        self._retriever = Retriever(
+            catalog=catalog, gate=gate, index=index, embedder=embedder, bm25=bm25
+        )
+
+    def answer(
+        self,
+        question: str,
+        asker: Principal,
+        *,
+        turn_id: str,
+        conversation_id: str,
+        quotes_only: bool,
+        progress: Progress,
+        stopped: Stopped,
+    ) -> Answer:
+        """Return what may be shown as the answer; it is on record when this returns.
+
+        Raises:
+            RecordUnavailable: Nothing was answered, and nothing may be shown.
+        """
+        watch = _Stopwatch(time.perf_counter())
+        self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+        progress(Step(name="searching", text="Searching the documents you may read"))
+        candidates, read = self._read(question, asker)
+        watch.retrieve = watch.elapsed()
+        passages = [_passage(each) for each in read]
+        self._append(PassagesRead(asker.name, turn_id, tuple(_passages_read(read))))
+        chunks = [each.chunk for each in read]
+        evidence = find_evidence(
+            question,
+            chunks,
+            background=[candidate.chunk.text for candidate in candidates],
+            embed=self._embedder.embed,
+        )
+        if not is_sufficient(evidence):
+            return self._refuse(asker, turn_id, passages, watch)
+        progress(Step(name="reading", text=_reading_text(read)))
+        drafted = self._draft(
+            question,
+            chunks,
+            quotes_only=quotes_only,
+            progress=progress,
+            stopped=stopped,
+            watch=watch,
+        )
+        if drafted.text:
+            progress(Step(name="checking", text="Checking every sentence against the passages"))
+        before_check = watch.elapsed()
+        answer = self._checked(drafted, chunks, passages, evidence)
+        watch.check = watch.elapsed() - before_check
+        return self._give(asker, turn_id, answer.model_copy(update={"timings": watch.timings()}))
+
+    def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
+        """Return the passages that fit a question best, without generating; it is on record."""
+        watch = _Stopwatch(time.perf_counter())
+        self._append(QuestionAsked(asker.name, "", "", question))
+        _, read = self._read(question, asker, limit=limit)
+        self._append(PassagesRead(asker.name, "", tuple(_passages_read(read))))
+        watch.retrieve = watch.elapsed()
+        return SearchResult(passages=[_passage(each) for each in read], timings=watch.timings())
+
+    def _read(
+        self, question: str, asker: Principal, *, limit: int = PASSAGES
+    ) -> tuple[list[Candidate], list[_Read]]:
+        found = self._retriever.retrieve(question, visible_to=asker, limit=max(CANDIDATES, limit))
+        by_id = {candidate.chunk.chunk_id: candidate for candidate in found}
+        authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
+        # What the gate kept back plays no part in weighing words either.
+        candidates = [by_id[chunk.found.chunk_id] for chunk in authorized]
+        read = [
+            _Read(chunk, candidate.score, candidate.similarity)
+            for chunk, candidate in zip(authorized, candidates, strict=True)
+        ]
+        return candidates, read[:limit]
+
+    def _draft(
+        self,
+        question: str,
+        chunks: Sequence[AuthorizedChunk],
+        *,
+        quotes_only: bool,
+        progress: Progress,
+        stopped: Stopped,
+        watch: _Stopwatch,
+    ) -> _Drafted:
+        if quotes_only or self._model is None:
+            return _Drafted("", "")
+        progress(Step(name="drafting", text="Writing a draft"))
+        messages = build_messages(question, passages_for_prompt(chunks))
+        pieces: list[str] = []
+        before = watch.elapsed()
+        try:
+            name = self._model.name
+            reply = self._model.complete(messages, maximum_tokens=MAXIMUM_ANSWER_TOKENS)
+            for piece in reply:
+                if watch.first_token is None:
+                    watch.first_token = watch.elapsed()
+                pieces.append(piece)
+                progress(DraftDelta(text=piece))
+                if stopped():
+                    return _Drafted("".join(pieces), name, stopped=True)
+        except (ModelUnavailable, ModelBusy):
+            return _Drafted("", "", note=MODEL_AWAY)
+        finally:
+            watch.generate = watch.elapsed() - before
+        return _Drafted("".join(pieces), name)
+
+    def _checked(
+        self,
+        drafted: _Drafted,
+        chunks: Sequence[AuthorizedChunk],
+        passages: list[Passage],
+        evidence: Sequence[Evidence],
+    ) -> Answer:
+        checked = check_draft(drafted.text, passages_for_prompt(chunks))
+        spans = {(found.passage, found.span) for found in worth_quoting(evidence)}
+        kept = [each for each in checked if each.quote and _speaks(each.quote, spans)]
+        if kept or drafted.stopped:
+            note, quotes, model = "", kept, drafted.model
+        else:
+            note = drafted.note or (NOTHING_BACKED if drafted.text else "")
+            quotes, model = _own_words(worth_quoting(evidence)), ""
+        citations, numbers = self._cite([each.quote for each in quotes if each.quote], chunks)
+        return Answer(
+            outcome=Outcome.STOPPED if drafted.stopped else Outcome.ANSWERED,
+            sentences=[
+                Sentence(
+                    text=each.text,
+                    citations=[numbers[each.quote]],
+                    quoted=each.verbatim or not model,
+                )
+                for each in quotes
+                if each.quote
+            ],
+            citations=citations,
+            passages=passages,
+            note=note,
+            struck=len(checked) - len(kept),
+            model=model,
+        )
+
+    def _cite(
+        self, quotes: Sequence[Quote], chunks: Sequence[AuthorizedChunk]
+    ) -> tuple[list[Citation], dict[Quote, int]]:
+        numbers: dict[Quote, int] = {}
+        citations: list[Citation] = []
+        for quote in quotes:
+            if quote not in numbers:
+                numbers[quote] = len(numbers) + 1
+                citations.append(self._citation(numbers[quote], quote, chunks[quote.passage]))
+        return citations, numbers
+
+    def _citation(self, number: int, quote: Quote, chunk: AuthorizedChunk) -> Citation:
+        found = chunk.found
+        version = self._catalog.version(found.version_id)
+        boxes: list[Box] = []
+        if version.page_count:
+            pages = self._catalog.pages_of(found.version_id)
+            first = page_of(pages, quote.span.start) or 0
+            last = page_of(pages, quote.span.end - 1) or first
+            words = self._catalog.words_of(found.version_id, first_page=first, last_page=last)
+            boxes = line_boxes(words, quote.span.start, quote.span.end)
+        return Citation(
+            number=number,
+            document_id=found.document_id,
+            version_id=found.version_id,
+            version_number=found.version_number,
+            title=found.title,
+            path=found.path,
+            heading_path=list(found.chunk.heading_path),
+            page=boxes[0].page if boxes else None,
+            place=found.chunk.place,
+            start=quote.span.start,
+            end=quote.span.end,
+            quote=quote.text,
+            marks=[Mark(**box._asdict()) for box in boxes],
+        )
+
+    def _refuse(
+        self, asker: Principal, turn_id: str, passages: list[Passage], watch: _Stopwatch
+    ) -> Answer:
+        milliseconds = round(watch.elapsed())
+        self._append(QuestionRefused(asker.name, turn_id, "no_evidence", milliseconds))
+        return Answer(
+            outcome=Outcome.REFUSED,
+            sentences=[],
+            citations=[],
+            passages=passages,
+            reason=NOT_COVERED,
+            timings=watch.timings(),
+        )
+
+    def _give(self, asker: Principal, turn_id: str, answer: Answer) -> Answer:
+        self._append(
+            AnswerGiven(
+                person=asker.name,
+                turn_id=turn_id,
+                outcome=answer.outcome.value,
+                answer=" ".join(sentence.text for sentence in answer.sentences),
+                citations=tuple(
+                    CitationGiven(
+                        each.number,
+                        each.document_id,
+                        each.version_id,
+                        each.start,
+                        each.end,
+                        each.quote,
+                    )
+                    for each in answer.citations
+                ),
+                model=answer.model,
+                struck=answer.struck,
+                milliseconds=round(answer.timings.total or 0),
+            )
+        )
+        return answer
+
+    def _append(self, event: Event) -> None:
+        try:
+            self._record.append(event)
+        except AuditUnavailable as error:
+            raise RecordUnavailable(
+                f"The record cannot be written, so questions are refused: {error}"
+            ) from error
+
+
+def _speaks(quote: Quote, spans: set[tuple[int, Span]]) -> bool:
+    return any(
+        quote.passage == passage and span.start < quote.span.end and quote.span.start < span.end
+        for passage, span in spans
+    )
+
+
+def _own_words(evidence: Sequence[Evidence]) -> list[CheckedSentence]:
+    in_order = sorted(evidence, key=lambda found: (found.passage, found.span.start))
+    return [
+        CheckedSentence(found.text, Quote(found.passage, found.span, found.text), verbatim=True)
+        for found in in_order
+    ]
+
+
+def _reading_text(read: Sequence[_Read]) -> str:
+    documents = len({each.chunk.found.document_id for each in read})
+    return f"Reading {len(read)} passages of {documents} document{'s' if documents != 1 else ''}"
+
+
+def _passage(read: _Read) -> Passage:
+    found = read.chunk.found
+    return Passage(
+        chunk_id=found.chunk_id,
+        document_id=found.document_id,
+        version_id=found.version_id,
+        version_number=found.version_number,
+        title=found.title,
+        path=found.path,
+        source=found.source_name,
+        heading_path=list(found.chunk.heading_path),
+        page=found.chunk.page,
+        place=found.chunk.place,
+        start=found.chunk.start,
+        end=found.chunk.end,
+        text=found.text,
+        score=read.score,
+    )
+
+
+def _passages_read(read: Sequence[_Read]) -> list[PassageRead]:
+    return [
+        PassageRead(
+            document_id=each.chunk.found.document_id,
+            version_id=each.chunk.found.version_id,
+            version_number=each.chunk.found.version_number,
+            chunk_id=each.chunk.found.chunk_id,
+            chunk_sha256=hashlib.sha256(each.chunk.found.text.encode()).hexdigest(),
+            score=round(each.score, 6),
+            rank=rank,
+        )
+        for rank, each in enumerate(read, start=1)
+    ]

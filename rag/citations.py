@@ -1,0 +1,135 @@
+"""Tie every sentence of a draft to the passage that supports it, or strike it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from corpus.access import AuthorizedChunk
+from rag.wording import (
+    Span,
+    is_negated,
+    modality,
+    names,
+    numbers,
+    numbers_in_words,
+    sentences,
+    stem,
+    terms,
+    words,
+)
+
+FULL_COVERAGE = 0.8
+"""Part of a sentence's terms that its quote and the headings above it must hold together."""
+QUOTE_COVERAGE = 0.5
+"""Part of its terms that the quote alone must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """An exact span of a version that supports a sentence.
+
+    Attributes:
+        passage: Position of its passage among those given, from 0.
+        span: In offsets of the version's text.
+        text: What stands there.
+    """
+
+    passage: int
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """A sentence of the draft and the quote that supports it; None when nothing does."""
+
+    text: str
+    quote: Quote | None
+    verbatim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    quote: Quote
+    terms: frozenset[str]
+    context_terms: frozenset[str]
+    figures: frozenset[str]
+    negated: bool
+    modality: str
+
+
+def check_draft(draft: str, passages: Sequence[AuthorizedChunk]) -> list[CheckedSentence]:
+    """Return the draft's sentences, each with the narrowest span that supports it.
+
+    A span supports a sentence when it holds its words, all its figures and names, and neither
+    denies what the sentence states nor turns a duty into a permission.
+    """
+    windows = [
+        window for number, passage in enumerate(passages) for window in _windows(number, passage)
+    ]
+    return [_check(span.of(draft), windows) for span in sentences(draft)]
+
+
+def _check(sentence: str, windows: Sequence[_Window]) -> CheckedSentence:
+    claimed = terms(sentence)
+    if not claimed:
+        return CheckedSentence(sentence, None)
+    supporting = [
+        (len(claimed & window.terms) / len(claimed), window)
+        for window in windows
+        if _supports(window, sentence, claimed)
+    ]
+    if not supporting:
+        return CheckedSentence(sentence, None)
+    # Among equally good ones the shortest, then the one of the better passage.
+    _, best = max(
+        supporting,
+        key=lambda pair: (round(pair[0], 2), -len(pair[1].quote.text), -pair[1].quote.passage),
+    )
+    return CheckedSentence(
+        sentence, best.quote, verbatim=_plain(sentence) in _plain(best.quote.text)
+    )
+
+
+def _supports(window: _Window, sentence: str, claimed: set[str]) -> bool:
+    known = window.terms | window.context_terms
+    figures = numbers(sentence) | numbers_in_words(sentence)
+    return (
+        figures <= window.figures
+        and {name for name in names(sentence) if not name.isdigit()} <= known
+        and len(claimed & known) >= FULL_COVERAGE * len(claimed)
+        and len(claimed & window.terms) >= QUOTE_COVERAGE * len(claimed)
+        and is_negated(sentence) == window.negated
+        and not _changes_modality(sentence, window)
+    )
+
+
+def _changes_modality(sentence: str, window: _Window) -> bool:
+    claimed = modality(sentence)
+    return bool(claimed) and bool(window.modality) and claimed != window.modality
+
+
+def _windows(number: int, passage: AuthorizedChunk) -> list[_Window]:
+    found = passage.found
+    spans = sentences(found.text)
+    pairs = [Span(first.start, second.end) for first, second in pairwise(spans)]
+    context = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
+    return [_window(number, passage, span, context) for span in [*spans, *pairs]]
+
+
+def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> _Window:
+    text = span.of(passage.found.text)
+    start = passage.found.chunk.start
+    stems = {stem(word) for word in words(text)}
+    return _Window(
+        quote=Quote(number, Span(span.start + start, span.end + start), text),
+        terms=frozenset(terms(text) | stems),
+        context_terms=frozenset(terms(context) | {stem(word) for word in words(context)}),
+        figures=frozenset(numbers(text) | numbers_in_words(text) | numbers(context)),
+        negated=is_negated(text),
+        modality=modality(text),
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(words(text.lower()))

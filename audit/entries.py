@@ -1,0 +1,172 @@
+"""An entry of the record as people read it: its parts, and one plain sentence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.canonical import Json
+
+LONGEST_EXCERPT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event on the record.
+
+    Attributes:
+        sequence: Its place, from 0, without gaps.
+        at: When it was written (UTC).
+        type: Its name in the vocabulary, such as "rag.ask".
+        person: Name of who acted, from the payload; empty where nobody did or it is not there.
+        outcome: How it ended.
+        envelope: What the hash chain covers.
+        payload: What people wrote or are called; None where the event has none.
+        leaf_hash: Hex hash of the envelope's line.
+    """
+
+    sequence: int
+    at: datetime
+    type: str
+    person: str
+    outcome: str
+    envelope: dict[str, Json]
+    payload: dict[str, Json] | None
+    leaf_hash: str
+
+    @property
+    def summary(self) -> str:
+        """One plain sentence for people."""
+        return describe(self)
+
+
+def describe(entry: Entry) -> str:
+    """Return one plain sentence that says what an entry records.
+
+    Names and words come from the payload; without it the sentence says who by pseudonym, and
+    leaves out what. The sentence holds no line breaks or control characters.
+    """
+    sentence = SENTENCES.get(entry.type, _unknown)(entry)
+    return _printable(sentence[:1].upper() + sentence[1:])
+
+
+def _person(entry: Entry) -> str:
+    if entry.person:
+        return entry.person
+    actor = entry.envelope.get("actor")
+    pid = actor.get("pid") if isinstance(actor, dict) else None
+    return f"somebody ({pid})" if pid else "somebody"
+
+
+def _word(entry: Entry, name: str, otherwise: str = "…") -> str:
+    """A field's value, wherever it stands; long text is cut."""
+    value = (entry.payload or {}).get(name, entry.envelope.get(name))
+    if value is None or value == "":
+        return otherwise
+    text = str(value)
+    return text if len(text) <= LONGEST_EXCERPT else text[: LONGEST_EXCERPT - 1].rstrip() + "…"
+
+
+def _count(entry: Entry, name: str, noun: str) -> str:
+    value = entry.envelope.get(name)
+    number = len(value) if isinstance(value, list) else value
+    if not isinstance(number, int | float):
+        return f"some {noun}s"
+    return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
+
+
+def _reason(entry: Entry) -> str:
+    reason = _word(entry, "reason", "").rstrip(".")
+    return f": {reason}." if reason else "."
+
+
+def _sign_in_failed(entry: Entry) -> str:
+    return f"Somebody tried to sign in as {entry.person or '…'} and was refused{_reason(entry)}"
+
+
+def _answered(entry: Entry) -> str:
+    if entry.outcome == "stopped":
+        return f"{_person(entry)} stopped the answer to question {_word(entry, 'turn_id')}."
+    if entry.outcome == "failed":
+        return f"The answer to {_person(entry)} failed (question {_word(entry, 'turn_id')})."
+    model = _word(entry, "model", "")
+    by = f"drafted by {model}" if model else "in the documents' own words"
+    return f"{_person(entry)} was answered with {_count(entry, 'citations', 'citation')}, {by}."
+
+
+def _published(verb: str) -> Callable[[Entry], str]:
+    def sentence(entry: Entry) -> str:
+        return (
+            f"“{_word(entry, 'path')}” from {_word(entry, 'source')} was {verb} as version "
+            f"{_word(entry, 'version_number')}: {_count(entry, 'pages', 'page')}, "
+            f"{_count(entry, 'chunks', 'chunk')}."
+        )
+
+    return sentence
+
+
+def _viewed(entry: Entry) -> str:
+    page = entry.envelope.get("page")
+    where = f"page {page + 1}" if isinstance(page, int) else "a passage"
+    return f"{_person(entry)} looked at {where} of version {_word(entry, 'version_id')}."
+
+
+def _verified(entry: Entry) -> str:
+    result = "intact" if entry.envelope.get("intact") is True else "NOT intact"
+    count = _count(entry, "entries", "event")
+    return f"{_person(entry)} verified the record: {count}, {result}."
+
+
+def _unknown(entry: Entry) -> str:
+    return f"{_person(entry)}: {entry.type}."
+
+
+SENTENCES: dict[str, Callable[[Entry], str]] = {
+    "auth.login": lambda entry: f"{_person(entry)} signed in.",
+    "auth.fail": _sign_in_failed,
+    "auth.logout": lambda entry: f"{_person(entry)} signed out.",
+    "rag.ask": lambda entry: f"{_person(entry)} asked “{_word(entry, 'question')}”",
+    "rag.retrieve": lambda entry: (
+        f"{_count(entry, 'passages', 'passage')} were read for {_person(entry)}."
+    ),
+    "rag.answer": _answered,
+    "rag.refuse": lambda entry: f"{_person(entry)} got no answer{_reason(entry)}",
+    "doc.ingest": _published("added"),
+    "doc.update": _published("updated"),
+    "doc.move": lambda entry: f"“{_word(entry, 'old_path')}” is now “{_word(entry, 'path')}”.",
+    "doc.delete": lambda entry: (
+        f"“{_word(entry, 'path')}” from {_word(entry, 'source')} was withdrawn."
+    ),
+    "doc.quarantine": lambda entry: (
+        f"“{_word(entry, 'path')}” from {_word(entry, 'source')} was quarantined{_reason(entry)}"
+    ),
+    "doc.view": _viewed,
+    "doc.download": lambda entry: (
+        f"{_person(entry)} downloaded the original of version {_word(entry, 'version_id')}."
+    ),
+    "access.denied": lambda entry: f"{_person(entry)} was denied {_word(entry, 'what')}.",
+    "admin.user.change": lambda entry: (
+        f"{_person(entry)} changed the account {_word(entry, 'name')}: {_word(entry, 'change')}."
+    ),
+    "admin.config": lambda entry: (
+        f"{_person(entry)} changed the source {_word(entry, 'source')}: {_word(entry, 'change')}."
+    ),
+    "conversation.delete": lambda entry: (
+        f"{_person(entry)} deleted conversation {_word(entry, 'conversation_id')}."
+    ),
+    "export.audit": lambda entry: (
+        f"{_person(entry)} exported the record ({_count(entry, 'entries', 'event')} before this)."
+    ),
+    "audit.verify": _verified,
+    "system.start": lambda entry: (
+        f"Muniment {_word(entry, 'version', '')} started, model {_word(entry, 'model', 'none')}."
+    ),
+    "system.stop": lambda _: "Muniment stopped.",
+}
+"""One sentence per kind of event."""
+
+
+def _printable(text: str) -> str:
+    """Text without what could disturb a terminal or a page: each such character is a space."""
+    return " ".join(
+        "".join(character if character.isprintable() else " " for character in text).split()
+    )

@@ -1,0 +1,466 @@
+"""The facts that are recorded: a closed vocabulary.
+
+Each field declares by its type where it is written. Envelopes are read by whoever checks the
+record, so they hold ids, hashes, numbers and pseudonyms only; what people wrote or are called
+stands in the payload beside them, to which the envelope is bound by a salted commitment.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum, auto
+from typing import Annotated, ClassVar, get_type_hints
+
+from audit.canonical import Json, plain
+from audit.errors import EventInvalid
+
+
+class Place(Enum):
+    """Where a field is written."""
+
+    ENVELOPE = auto()
+    """As it is. Text must be a token: no spaces, at most 200 characters."""
+
+    PAYLOAD = auto()
+    """Only beside the envelope."""
+
+    ACTOR = auto()
+    """Name of the person who acts: a pseudonym in the envelope, the name in the payload."""
+
+    SUBJECT = auto()
+    """Name of the person acted upon, likewise."""
+
+    PARTS = auto()
+    """A tuple of records whose fields declare their own places."""
+
+
+Person = Annotated[str, Place.ACTOR]
+Subject = Annotated[str, Place.SUBJECT]
+Text = Annotated[str, Place.PAYLOAD]
+Token = Annotated[str, Place.ENVELOPE]
+Count = Annotated[int, Place.ENVELOPE]
+Flag = Annotated[bool, Place.ENVELOPE]
+Measure = Annotated[float, Place.ENVELOPE]
+
+TOKEN = re.compile(r"[A-Za-z0-9._:/@+=\-]{0,200}")
+
+RESERVED = frozenset(
+    {"v", "seq", "id", "ts", "type", "actor", "subject", "payload_commitment", "prev_leaf_hash"}
+)
+"""Names in an envelope that no event may use for a field of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact. Its ``type`` is its name on the record, ``usual_outcome`` how it ends if unsaid."""
+
+    type: ClassVar[str]
+    usual_outcome: ClassVar[str] = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(Event):
+    """A person proved who they are and got a session."""
+
+    type: ClassVar[str] = "auth.login"
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFailed(Event):
+    """Somebody gave this name and was not let in."""
+
+    type: ClassVar[str] = "auth.fail"
+    usual_outcome: ClassVar[str] = "denied"
+    name: Person
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut(Event):
+    """A person ended a session."""
+
+    type: ClassVar[str] = "auth.logout"
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked(Event):
+    """A question, on record before anything is read for it."""
+
+    type: ClassVar[str] = "rag.ask"
+    usual_outcome: ClassVar[str] = "asked"
+    person: Person
+    turn_id: Token
+    conversation_id: Token
+    question: Text
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRead:
+    """A passage that went into a prompt.
+
+    Attributes:
+        document_id: Document it is from.
+        version_id: Version it was cut from.
+        version_number: That version's number, from 1.
+        chunk_id: The chunk.
+        chunk_sha256: Hex SHA-256 of the chunk's text.
+        score: Fused relevance.
+        rank: Place among the passages, from 1.
+        original_sha256: Hex SHA-256 of the original, where known.
+    """
+
+    document_id: Token
+    version_id: Token
+    version_number: Count
+    chunk_id: Token
+    chunk_sha256: Token
+    score: Measure
+    rank: Count
+    original_sha256: Token = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesRead(Event):
+    """What was read for a question, on record before the first word is drafted from it."""
+
+    type: ClassVar[str] = "rag.retrieve"
+    person: Person
+    turn_id: Token
+    passages: Annotated[tuple[PassageRead, ...], Place.PARTS]
+
+
+@dataclass(frozen=True, slots=True)
+class CitationGiven:
+    """What backs a sentence: a span of a version's text, and its words."""
+
+    number: Count
+    document_id: Token
+    version_id: Token
+    start: Count
+    end: Count
+    quote: Text
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerGiven(Event):
+    """How a question ended, on record before it is final.
+
+    Attributes:
+        person: Who asked.
+        turn_id: The question.
+        outcome: "answered", "stopped" or "failed".
+        answer: The text shown.
+        citations: What backs it.
+        model: Name of the model that drafted it; empty when the documents' words were quoted.
+        struck: Sentences of the draft that nothing backed.
+        milliseconds: From question to answer.
+    """
+
+    type: ClassVar[str] = "rag.answer"
+    person: Person
+    turn_id: Token
+    outcome: Token
+    answer: Text
+    citations: Annotated[tuple[CitationGiven, ...], Place.PARTS]
+    model: Token
+    struck: Count
+    milliseconds: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRefused(Event):
+    """A question that got no answer, and why."""
+
+    type: ClassVar[str] = "rag.refuse"
+    usual_outcome: ClassVar[str] = "refused"
+    person: Person
+    turn_id: Token
+    reason: Text
+    milliseconds: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentIngested(Event):
+    """The first version of a document, on record before it can be found.
+
+    Attributes:
+        source: Name of the source.
+        document_id: The document.
+        version_id: The version.
+        version_number: Counts from 1.
+        original: Hex SHA-256 of the bytes it was parsed from.
+        path: Path relative to the source.
+        pages: 0 for formats without pages.
+        chunks: How many pieces can be found.
+    """
+
+    type: ClassVar[str] = "doc.ingest"
+    source: Text
+    document_id: Token
+    version_id: Token
+    version_number: Count
+    original: Token
+    path: Text
+    pages: Count
+    chunks: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentUpdated(DocumentIngested):
+    """A later version of a document; it takes the earlier one's place."""
+
+    type: ClassVar[str] = "doc.update"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMoved(Event):
+    """A document stands at another path; its text is the same."""
+
+    type: ClassVar[str] = "doc.move"
+    document_id: Token
+    path: Text
+    old_path: Text
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentWithdrawn(Event):
+    """A document can no longer be found or read."""
+
+    type: ClassVar[str] = "doc.delete"
+    source: Text
+    document_id: Token
+    path: Text
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentQuarantined(Event):
+    """A file that could not be read; ``original`` is None where not even its bytes could."""
+
+    type: ClassVar[str] = "doc.quarantine"
+    usual_outcome: ClassVar[str] = "quarantined"
+    source: Text
+    path: Text
+    original: Annotated[str | None, Place.ENVELOPE]
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentViewed(Event):
+    """A person looked at a page (from 0; None in a document without pages)."""
+
+    type: ClassVar[str] = "doc.view"
+    person: Person
+    version_id: Token
+    page: Annotated[int | None, Place.ENVELOPE]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDownloaded(Event):
+    """A person got the original of a version."""
+
+    type: ClassVar[str] = "doc.download"
+    person: Person
+    version_id: Token
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDenied(Event):
+    """A person wanted what they may not have."""
+
+    type: ClassVar[str] = "access.denied"
+    usual_outcome: ClassVar[str] = "denied"
+    person: Person
+    what: Text
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged(Event):
+    """An account was made, changed or removed."""
+
+    type: ClassVar[str] = "admin.user.change"
+    actor: Person
+    name: Subject
+    change: Text
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanged(Event):
+    """A source was added, changed or removed."""
+
+    type: ClassVar[str] = "admin.config"
+    actor: Person
+    source: Text
+    change: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationDeleted(Event):
+    """A person deleted a conversation."""
+
+    type: ClassVar[str] = "conversation.delete"
+    person: Person
+    conversation_id: Token
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExported(Event):
+    """The record was handed out; ``entries`` were on it when the export was asked for."""
+
+    type: ClassVar[str] = "export.audit"
+    person: Person
+    entries: Count
+
+
+@dataclass(frozen=True, slots=True)
+class RecordVerified(Event):
+    """The record was checked, with this result."""
+
+    type: ClassVar[str] = "audit.verify"
+    person: Person
+    intact: Flag
+    entries: Count
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStarted(Event):
+    """A program began to serve, with this configuration and model."""
+
+    type: ClassVar[str] = "system.start"
+    version: Token
+    configuration_sha256: Token
+    model: Token
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStopped(Event):
+    """A program ended in good order."""
+
+    type: ClassVar[str] = "system.stop"
+
+
+VOCABULARY: tuple[type[Event], ...] = (
+    SignedIn,
+    SignInFailed,
+    SignedOut,
+    QuestionAsked,
+    PassagesRead,
+    AnswerGiven,
+    QuestionRefused,
+    DocumentIngested,
+    DocumentUpdated,
+    DocumentMoved,
+    DocumentWithdrawn,
+    DocumentQuarantined,
+    DocumentViewed,
+    DocumentDownloaded,
+    AccessDenied,
+    UserChanged,
+    SourceChanged,
+    ConversationDeleted,
+    RecordExported,
+    RecordVerified,
+    SystemStarted,
+    SystemStopped,
+)
+"""Every kind of event there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An event, taken apart.
+
+    Attributes:
+        pseudonym: Of who acted; None where no person did.
+        envelope: Fields for the envelope, the outcome among them.
+        payload: Fields for the payload; empty where the event has none.
+    """
+
+    pseudonym: str | None
+    envelope: dict[str, Json]
+    payload: dict[str, Json]
+
+
+def take_apart(event: Event, *, pseudonym_of: Callable[[str], str]) -> Parts:
+    """Return what of an event goes to its envelope and what to its payload.
+
+    Raises:
+        EventInvalid: A field meant for the envelope is not a token, so that it might be a name
+            or text.
+    """
+    acting: str | None = None
+    envelope: dict[str, Json] = {"outcome": event.usual_outcome}
+    payload: dict[str, Json] = {}
+    for name, place in places(type(event)):
+        value = getattr(event, name)
+        if place is Place.ACTOR:
+            acting = pseudonym_of(value) if value else None
+            payload["person"] = plain(value)
+        elif place is Place.SUBJECT:
+            envelope["subject"] = {"pid": pseudonym_of(value)}
+            payload[name] = plain(value)
+        elif place is Place.PARTS:
+            _take_records_apart(name, value, envelope, payload)
+        elif place is Place.ENVELOPE:
+            envelope[name] = _checked(event.type, name, value)
+        else:
+            payload[name] = plain(value)
+    return Parts(acting, envelope, payload)
+
+
+def _take_records_apart(
+    name: str,
+    records: tuple[object, ...],
+    envelope: dict[str, Json],
+    payload: dict[str, Json],
+) -> None:
+    outside: list[Json] = []
+    inside: list[Json] = []
+    for record in records:
+        layout = places(type(record))
+        outside.append(
+            {
+                part: _checked(name, part, getattr(record, part))
+                for part, place in layout
+                if place is Place.ENVELOPE
+            }
+        )
+        inside.append(
+            {part: plain(getattr(record, part)) for part, place in layout if place is Place.PAYLOAD}
+        )
+    envelope[name] = outside
+    if any(inside):
+        payload[name] = inside
+
+
+def _checked(owner: str, name: str, value: object) -> Json:
+    written = plain(value)
+    if isinstance(written, str) and not TOKEN.fullmatch(written):
+        raise EventInvalid(
+            f"The field {name} of {owner} must be an id, a hash or a number: at most 200 "
+            "characters and no spaces. Text and names belong in a payload field."
+        )
+    return written
+
+
+def places(kind: type) -> tuple[tuple[str, Place], ...]:
+    """Return the fields of an event (or of a part of one) and where each is written.
+
+    Raises:
+        TypeError: A field does not declare its place, or takes a reserved name.
+    """
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} is not a dataclass")
+    hints = get_type_hints(kind, include_extras=True)
+    layout = []
+    for field in fields(kind):
+        declared = [
+            note for note in getattr(hints[field.name], "__metadata__", ()) if type(note) is Place
+        ]
+        if len(declared) != 1:
+            raise TypeError(f"{kind.__name__}.{field.name} does not declare where it is written")
+        if declared[0] is Place.ENVELOPE and field.name in RESERVED:
+            raise TypeError(f"{kind.__name__}.{field.name} takes a reserved name")
+        layout.append((field.name, declared[0]))
+    return tuple(layout)

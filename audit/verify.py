@@ -1,0 +1,322 @@
+"""Check a record without trusting whoever wrote it.
+
+This module reads on its own: it uses the standard library and the error types only, and shares
+no code with the writer, so that a fault in the one does not hide behind the same fault in the
+other. The format is told in docs/record.md.
+"""
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from audit.errors import AuditUnavailable
+
+FORMAT_VERSION = 1
+LONGEST_LINE_BYTES = 64 * 1024 * 1024
+BUSY_SECONDS = 10
+ENVELOPE_START = '{"envelope":'
+LEAF_START = ',"leaf_hash":'
+PAYLOAD_START = ',"payload":'
+SALT_START = ',"salt":'
+HASH = re.compile(r'"[0-9a-f]{64}"')
+SALT = re.compile(r'"(?:[0-9a-f]{2})+"')
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a record is intact.
+
+    Attributes:
+        intact: True when everything that can be checked holds.
+        entries: How many entries hold, counted from the first.
+        head: Hex leaf hash of the last of them; empty where there is none. Kept elsewhere
+            together with ``entries``, it shows later that no tail was cut off.
+        fault: One sentence on the first thing that does not hold; empty where all does.
+        withheld: Payloads that the export leaves out; their commitments are not checked.
+    """
+
+    intact: bool
+    entries: int
+    head: str
+    fault: str = ""
+    withheld: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """What somebody wrote down of an earlier verdict."""
+
+    entries: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One entry as it stands in the store or the export, unchecked."""
+
+    line: bytes
+    leaf_hash: str
+    salt: bytes | None
+    body: bytes | None
+    may_be_withheld: bool = False
+    columns: tuple[object, object, object, object] | None = None
+    """Sequence, type, time and pseudonym as the store lists them for searching."""
+
+
+class _FaultFound(Exception):
+    """Something does not hold; the message is the sentence."""
+
+
+def verify_store(path: Path, *, kept: KeptHead | None = None) -> Verdict:
+    """Check every entry of a record's database file, as it is at one moment.
+
+    Raises:
+        AuditUnavailable: The file is not there or cannot be opened. A file that opens and
+            does not hold is no error but a verdict.
+    """
+    if not path.is_file():
+        raise AuditUnavailable(f"There is no record at {path}. Check the data folder.")
+    return _verdict(_stored(path), kept)
+
+
+def verify_export(path: Path, *, kept: KeptHead | None = None) -> Verdict:
+    """Check every line of an exported file.
+
+    Raises:
+        AuditUnavailable: The file is not there or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            verdict = _verdict(_exported(file.readline), kept)
+    except OSError as error:
+        raise AuditUnavailable(f"{path} cannot be read: {error.strerror}.") from error
+    if verdict.intact and verdict.entries == 0:
+        return Verdict(
+            intact=False,
+            entries=0,
+            head="",
+            fault="The file is empty: an export holds at least the entry about itself.",
+        )
+    return verdict
+
+
+def _verdict(entries: Iterator[_Written], kept: KeptHead | None) -> Verdict:
+    sequence, head, withheld = 0, "", 0
+    try:
+        for entry in entries:
+            withheld += _check(entry, sequence=sequence, previous=head)
+            sequence, head = sequence + 1, entry.leaf_hash
+            _check_kept_head(sequence, head, kept)
+        _check_length(sequence, kept)
+    except _FaultFound as fault:
+        return Verdict(
+            intact=False, entries=sequence, head=head, fault=str(fault), withheld=withheld
+        )
+    return Verdict(intact=True, entries=sequence, head=head, withheld=withheld)
+
+
+def _check_kept_head(entries: int, head: str, kept: KeptHead | None) -> None:
+    if kept and kept.entries == entries and kept.head != head:
+        raise _FaultFound(
+            f"Entry {entries - 1} is not the one that was last when {entries} entries were on "
+            "record: it or an entry before it was rewritten."
+        )
+
+
+def _check_length(entries: int, kept: KeptHead | None) -> None:
+    if kept is None or entries >= kept.entries:
+        return
+    missing = kept.entries - entries
+    raise _FaultFound(
+        f"The record ends after {entries} entries, but {kept.entries} were on it before: "
+        f"the last {missing} {'is' if missing == 1 else 'are'} missing."
+    )
+
+
+def _check(entry: _Written, *, sequence: int, previous: str) -> bool:
+    """Raise the first thing that does not hold of one entry; say whether a payload is withheld."""
+    if entry.columns and entry.columns[0] != sequence:
+        raise _FaultFound(
+            f"Entry {sequence} is missing: entry {entry.columns[0]} stands in its place."
+        )
+    if hashlib.sha256(b"\x00" + entry.line).hexdigest() != entry.leaf_hash:
+        raise _FaultFound(f"Entry {sequence} was altered: its text does not give its hash.")
+    envelope = _envelope(entry.line, sequence)
+    if envelope.get("seq") != sequence:
+        raise _FaultFound(
+            f"Entry {sequence} is missing or out of order: entry "
+            f"{_shown(envelope.get('seq'))} stands in its place."
+        )
+    if envelope.get("v") != FORMAT_VERSION:
+        raise _FaultFound(
+            f"Entry {sequence} is written in format {_shown(envelope.get('v'))}, which this "
+            "verifier does not know."
+        )
+    if envelope.get("prev_leaf_hash") != (previous or None):
+        raise _FaultFound(
+            f"Entry {sequence} does not follow the entry before it: one of the two was "
+            "rewritten, or something between them was removed."
+        )
+    _check_columns(entry, envelope, sequence)
+    return _check_payload(entry, envelope, sequence)
+
+
+def _envelope(line: bytes, sequence: int) -> dict[str, object]:
+    try:
+        envelope = json.loads(line.decode("utf-8"), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise _FaultFound(f"Entry {sequence} cannot be read: it is not proper JSON.") from error
+    if not isinstance(envelope, dict):
+        raise _FaultFound(f"Entry {sequence} cannot be read: it is not a JSON object.")
+    return envelope
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; two readers may disagree about one that names a thing twice."""
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("an object names something twice")
+    return read
+
+
+def _check_columns(entry: _Written, envelope: dict[str, object], sequence: int) -> None:
+    """The columns to search by must say what the envelope says, else a search could hide it."""
+    if entry.columns is None:
+        return
+    actor = envelope.get("actor")
+    pid = actor.get("pid") if isinstance(actor, dict) else None
+    _, kind, at, person = entry.columns
+    if (kind, at, person) != (envelope.get("type"), envelope.get("ts"), pid):
+        raise _FaultFound(
+            f"Entry {sequence} is listed with another type, time or person than it was "
+            "written with."
+        )
+
+
+def _check_payload(entry: _Written, envelope: dict[str, object], sequence: int) -> bool:
+    promised = envelope.get("payload_commitment")
+    if entry.salt is None or entry.body is None:
+        if promised is not None and not entry.may_be_withheld:
+            raise _FaultFound(f"The payload of entry {sequence} is missing.")
+        return promised is not None
+    if promised is None:
+        raise _FaultFound(f"Entry {sequence} has a payload although it was written without one.")
+    if hashlib.sha256(entry.salt + entry.body).hexdigest() != promised:
+        raise _FaultFound(f"The payload of entry {sequence} was altered.")
+    return False
+
+
+def _stored(path: Path) -> Iterator[_Written]:
+    """Read a database file, one entry in memory at a time; one statement sees one moment."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_SECONDS
+        )
+        with closing(connection):
+            connection.text_factory = bytes
+            for row in connection.execute(
+                "SELECT e.seq, e.line, e.leaf_hash, e.type, e.ts, e.pid, p.salt, p.body "
+                "FROM audit_entry AS e LEFT JOIN audit_payload AS p ON p.seq = e.seq "
+                "ORDER BY e.seq"
+            ):
+                yield _row(row)
+            for (stray,) in connection.execute(
+                "SELECT seq FROM audit_payload WHERE seq NOT IN (SELECT seq FROM audit_entry)"
+            ):
+                raise _FaultFound(f"There is a payload for entry {stray}, which is not there.")
+    except sqlite3.OperationalError as error:
+        if _is_away(error):
+            raise AuditUnavailable(
+                f"The record at {path} cannot be opened: {error}. Check that the disk is "
+                "there and that no other program holds the file."
+            ) from error
+        raise _FaultFound("The record's file is damaged: its tables cannot be read.") from error
+    except sqlite3.DatabaseError as error:
+        raise _FaultFound("The record's file is damaged: it is no sound database.") from error
+
+
+def _is_away(error: sqlite3.OperationalError) -> bool:
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_READONLY"))
+
+
+def _row(row: tuple[object, ...]) -> _Written:
+    sequence, line, leaf, kind, at, person, salt, body = row
+    return _Written(
+        line=_bytes(line),
+        leaf_hash=str(_text(leaf)),
+        salt=None if salt is None else _bytes(salt),
+        body=None if body is None else _bytes(body),
+        columns=(sequence, _text(kind), _text(at), _text(person)),
+    )
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+def _text(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _exported(read_line: Callable[[int], bytes]) -> Iterator[_Written]:
+    """Read an exported file, one entry in memory at a time."""
+    number = 0
+    while line := read_line(LONGEST_LINE_BYTES):
+        if not line.endswith(b"\n"):
+            raise _FaultFound(f"Line {number + 1} has no end: the file was cut off or altered.")
+        try:
+            yield _exported_entry(line[:-1].decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _FaultFound(
+                f"Line {number + 1} is not a line of an export: it was altered."
+            ) from error
+        number += 1
+
+
+def _exported_entry(line: str) -> _Written:
+    """Take a line apart without writing it anew: the hashes are over the characters found.
+
+    Raises:
+        ValueError: The line has not exactly the form of an export's line.
+    """
+    envelope, rest = _value(line, ENVELOPE_START)
+    leaf, rest = _value(rest, LEAF_START)
+    payload, rest = _value(rest, PAYLOAD_START)
+    salt, rest = _value(rest, SALT_START)
+    if rest != "}" or not HASH.fullmatch(leaf):
+        raise ValueError("not the form of an export's line")
+    if payload == "null" and salt == "null":
+        return _Written(
+            line=envelope.encode(),
+            leaf_hash=leaf[1:-1],
+            salt=None,
+            body=None,
+            may_be_withheld=True,
+        )
+    if not SALT.fullmatch(salt):
+        raise ValueError("a salt is not hexadecimal")
+    return _Written(
+        line=envelope.encode(),
+        leaf_hash=leaf[1:-1],
+        salt=bytes.fromhex(salt[1:-1]),
+        body=payload.encode(),
+    )
+
+
+def _value(text: str, start: str) -> tuple[str, str]:
+    """Split off one JSON value that follows ``start``, as the characters it is written with."""
+    if not text.startswith(start):
+        raise ValueError("a part of the line is missing")
+    _, end = json.JSONDecoder().raw_decode(text, len(start))
+    return text[len(start) : end], text[end:]
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, int) else "of no number"

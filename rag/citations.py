@@ -54,8 +54,7 @@ class _Window:
     terms: frozenset[str]
     context_terms: frozenset[str]
     figures: frozenset[str]
-    negated: bool
-    modality: str
+    sentences: tuple[str, ...]
 
 
 def check_draft(draft: str, passages: Sequence[AuthorizedChunk]) -> list[CheckedSentence]:
@@ -99,14 +98,20 @@ def _supports(window: _Window, sentence: str, claimed: set[str]) -> bool:
         and {name for name in names(sentence) if not name.isdigit()} <= known
         and len(claimed & known) >= FULL_COVERAGE * len(claimed)
         and len(claimed & window.terms) >= QUOTE_COVERAGE * len(claimed)
-        and is_negated(sentence) == window.negated
-        and not _changes_modality(sentence, window)
+        and _same_sense(sentence, _nearest(window.sentences, claimed))
     )
 
 
-def _changes_modality(sentence: str, window: _Window) -> bool:
-    claimed = modality(sentence)
-    return bool(claimed) and bool(window.modality) and claimed != window.modality
+def _nearest(candidates: Sequence[str], claimed: set[str]) -> str:
+    """Return the sentence that is spoken of: a denial in its neighbour does not deny it."""
+    return max(candidates, key=lambda text: len(claimed & terms(text)))
+
+
+def _same_sense(claim: str, source: str) -> bool:
+    if is_negated(claim) != is_negated(source):
+        return False
+    claimed, stated = modality(claim), modality(source)
+    return not claimed or not stated or claimed == stated
 
 
 def _windows(number: int, passage: AuthorizedChunk) -> list[_Window]:
@@ -126,8 +131,7 @@ def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> 
         terms=frozenset(terms(text) | stems),
         context_terms=frozenset(terms(context) | {stem(word) for word in words(context)}),
         figures=frozenset(numbers(text) | numbers_in_words(text) | numbers(context)),
-        negated=is_negated(text),
-        modality=modality(text),
+        sentences=tuple(each.of(text) for each in sentences(text)),
     )
 
 

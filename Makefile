@@ -59,8 +59,8 @@ clean: ## Remove the environments and caches; the data folder stays
 .PHONY: install
 install: install-torch
 	@mkdir -p build
-	PYTHON=$(PYTHON) model-server/install.sh .venv-model >$(MODEL_LOG) 2>&1 & model=$$!
-	trap 'kill $$model 2>/dev/null || true' INT TERM
+	PYTHON=$(PYTHON) setsid model-server/install.sh .venv-model >$(MODEL_LOG) 2>&1 & model=$$!
+	trap 'kill -- -$$model 2>/dev/null || true' EXIT
 	$(MAKE) install-main EXTRAS='$(EXTRAS)'
 	while kill -0 $$model 2>/dev/null; do
 		printf '\r\033[K%s' "$$(grep '^model server:' $(MODEL_LOG) | tail -1) …"

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -38,9 +39,19 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Folder of everything that is kept.")
     host: str = Field("127.0.0.1", description="Address the page listens on.")
+    host_names: str = Field(
+        "localhost,127.0.0.1",
+        description="Names under which browsers reach the page, separated by commas.",
+    )
+    https: bool = Field(
+        default=False, description="Browsers reach the page over https, through a proxy."
+    )
     port: int = Field(8080, ge=1, le=65_535, description="Port of the page.")
     service_port: int = Field(8081, ge=1, le=65_535, description="Loopback port of the service.")
     model_port: int = Field(8082, ge=1, le=65_535, description="Loopback port of the model server.")
+    service_url: str = Field(
+        "", description="Address of the service when it runs on another machine."
+    )
     model_url: str = Field(
         "", description="A model server that already runs, such as http://10.0.0.5:8000."
     )
@@ -114,9 +125,21 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data / 'service.db'}"
 
     @property
-    def service_url(self) -> str:
-        """Where the service of this machine answers."""
-        return f"http://127.0.0.1:{self.service_port}"
+    def service_address(self) -> str:
+        """Where the service answers: as configured, else on this machine."""
+        return self.service_url.rstrip("/") or f"http://127.0.0.1:{self.service_port}"
+
+    @property
+    def reachable_hosts(self) -> tuple[str, ...]:
+        """Hosts besides this machine that sockets may reach, because a setting names them."""
+        urls = (self.service_url, self.model_url, self.qdrant_url, self.database_url)
+        named = [urlsplit(url).hostname or "" for url in urls if url]
+        return tuple(dict.fromkeys(host for host in (*named, *_listed(self.allowed_hosts)) if host))
+
+    @property
+    def page_host_names(self) -> tuple[str, ...]:
+        """The names under which browsers may reach the page."""
+        return tuple(_listed(self.host_names))
 
     @property
     def model_environment_folder(self) -> Path:
@@ -175,6 +198,10 @@ def child_environment(extra: Mapping[str, str], *, keep_settings: bool = True) -
     return {**inherited, **extra}
 
 
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def _read_config() -> dict[str, object]:
     named = os.environ.get(CONFIG_VARIABLE, "")
     path = Path(named) if named else DEFAULT_CONFIG
@@ -216,3 +243,8 @@ def _explain(error: ValidationError) -> str:
         f"The setting {variable_of(name)} (or '{name}' in the settings file) is wrong: "
         f"{first['msg']}. docs/settings.md says what it may be."
     )
+
+
+def own_processors() -> list[int]:
+    """Numbers of the processors this process may use."""
+    return sorted(os.sched_getaffinity(0))

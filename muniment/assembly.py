@@ -1,0 +1,150 @@
+"""Put the parts together: the one place where programs, libraries and settings meet."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from corpus.catalog import Catalog
+from ingest.pipeline import Pipeline
+
+from audit.log import AuditLog
+from corpus.access import Gate
+from corpus.embedding import Embedder
+from corpus.index import VectorIndex, open_index
+from corpus.index.bm25 import Bm25Encoder
+from corpus.originals import Originals
+from ingest.settings import IngestSettings
+from muniment.settings import Settings
+from muniment.stores import open_catalog, open_identity, open_record, utc_now
+from rag.assistant import Assistant
+from rag.conversations import Conversations
+from rag.generation import ModelServer
+from rag.identity import Identity
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every part, opened."""
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    catalog: Catalog
+    originals: Originals
+    embedder: Embedder
+    bm25: Bm25Encoder
+    index: VectorIndex
+    record: AuditLog
+    gate: Gate
+    identity: Identity
+    conversations: Conversations
+    model: ModelServer | None
+    assistant: Assistant
+    pipeline: Pipeline | None
+
+
+def model_of(settings: Settings) -> ModelServer | None:
+    """The configured model server, or None where answers are quotes only."""
+    if settings.model_off or not settings.model_url:
+        return None
+    return ModelServer(url=settings.model_url, name=settings.model_name, api_key=settings.model_key)
+
+
+def ingest_settings(settings: Settings) -> IngestSettings:
+    """The part of the settings that ingestion needs."""
+    return IngestSettings(
+        maximum_file_bytes=settings.maximum_file_megabytes * MEBIBYTE,
+        parse_seconds=float(settings.parse_seconds),
+        parse_memory_bytes=settings.parse_memory_megabytes * MEBIBYTE,
+        ocr=settings.ocr,
+    )
+
+
+@contextmanager
+def open_house(settings: Settings, *, worker: bool) -> Iterator[House]:
+    """Open every part, and close them all in the end.
+
+    Args:
+        settings: What the operator chose.
+        worker: Whether documents are to be brought in here too.
+
+    Raises:
+        corpus.errors.IndexUnavailable: The embedded index belongs to another process.
+    """
+    catalog = open_catalog(settings)
+    record = open_record(settings)
+    embedder = _load_embedder(settings)
+    index = open_index(
+        folder=settings.data / "index",
+        url=settings.qdrant_url,
+        api_key=settings.qdrant_key,
+        dimension=embedder.dimension,
+        fingerprint=embedder.fingerprint,
+    )
+    try:
+        yield _furnish(settings, catalog, record, embedder, index, worker=worker)
+    finally:
+        index.flush()
+        index.close()
+
+
+def _furnish(
+    settings: Settings,
+    catalog: Catalog,
+    record: AuditLog,
+    embedder: Embedder,
+    index: VectorIndex,
+    *,
+    worker: bool,
+) -> House:
+    originals = Originals(settings.data / "originals")
+    bm25 = Bm25Encoder()
+    gate = catalog.gate()
+    model = model_of(settings)
+    pipeline = None
+    if worker:
+        pipeline = Pipeline(
+            catalog=catalog,
+            originals=originals,
+            index=index,
+            embedder=embedder,
+            bm25=bm25,
+            record=record,
+            settings=ingest_settings(settings),
+            clock=utc_now,
+        )
+    return House(
+        settings=settings,
+        clock=utc_now,
+        catalog=catalog,
+        originals=originals,
+        embedder=embedder,
+        bm25=bm25,
+        index=index,
+        record=record,
+        gate=gate,
+        identity=open_identity(settings),
+        conversations=Conversations.open(settings.service_database_url, clock=utc_now),
+        model=model,
+        assistant=Assistant(
+            catalog=catalog,
+            gate=gate,
+            index=index,
+            embedder=embedder,
+            bm25=bm25,
+            model=model,
+            record=record,
+        ),
+        pipeline=pipeline,
+    )
+
+
+def _load_embedder(settings: Settings) -> Embedder:
+    chosen = settings.embedding_folder
+    return Embedder.load(
+        cache_folder=settings.data / "cache" / "embedding",
+        model_folder=Path(chosen) if chosen else None,
+    )

@@ -1,0 +1,84 @@
+"""The service with its ingest worker, and the worker alone."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from ingest.worker import Worker
+from rag.service import ServiceParts, create_service
+
+from audit.events import SystemStarted, SystemStopped
+from muniment.assembly import House, open_house
+from muniment.listening import serve_application
+from muniment.settings import Settings
+
+WORKER_END_SECONDS = 6.0
+"""How long the worker may take to put its document down; the rest is undone at the next start."""
+
+
+def serve_rag(settings: Settings, *, host: str) -> None:
+    """Serve the HTTP interface, with the ingest worker in a thread, until told to stop."""
+    with open_house(settings, worker=True) as house, _on_record(house), working(house):
+        serve_application(
+            create_service(_parts(house)), settings, host=host, port=settings.service_port
+        )
+
+
+def serve_ingest(settings: Settings) -> None:
+    """Run the ingest worker alone, where the index is a server that several may use."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with open_house(settings, worker=True) as house, working(house):
+        stop.wait()
+
+
+@contextmanager
+def working(house: House) -> Iterator[threading.Thread]:
+    """Bring in queued documents in a thread while the block lasts."""
+    if house.pipeline is None:
+        raise ValueError("the house was opened without a worker")
+    house.pipeline.recover()
+    stop = threading.Event()
+    worker = Worker(house.pipeline, house.catalog)
+    thread = threading.Thread(
+        target=worker.run_until, args=(stop,), name="ingest-worker", daemon=True
+    )
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join(WORKER_END_SECONDS)
+
+
+@contextmanager
+def _on_record(house: House) -> Iterator[None]:
+    """Put the start and the end of the service on record."""
+    model = house.settings.model_name if house.model else ""
+    house.record.append(
+        SystemStarted(
+            version=version("muniment"),
+            configuration_sha256=house.settings.fingerprint(),
+            model=model,
+        )
+    )
+    yield
+    house.record.append(SystemStopped())
+
+
+def _parts(house: House) -> ServiceParts:
+    return ServiceParts(
+        catalog=house.catalog,
+        originals=house.originals,
+        assistant=house.assistant,
+        identity=house.identity,
+        conversations=house.conversations,
+        record=house.record,
+        gate=house.gate,
+        model=house.model,
+        index=house.index,
+        clock=house.clock,
+    )

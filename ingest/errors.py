@@ -1,0 +1,40 @@
+"""What can go wrong while documents are brought in.
+
+IngestError
+├── Quarantined      one file cannot be taken in; the run goes on
+├── SourceMissing    the folder itself is not there; the run cannot start
+├── StorageFailed    nothing can be written any more; the run stops
+└── RecordFailed     the record cannot be written; the run stops
+"""
+
+from ingest.quarantine import Reason
+
+
+class IngestError(Exception):
+    """Base of every error of this package."""
+
+
+class Quarantined(IngestError):
+    """One file cannot be taken in.
+
+    Args:
+        reason: From the closed list.
+        detail: For the operator; never text of the document.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.sentence} {detail}".strip())
+        self.reason = reason
+        self.detail = detail
+
+
+class SourceMissing(IngestError):
+    """The source's folder cannot be listed."""
+
+
+class StorageFailed(IngestError):
+    """The data folder takes no more, or cannot be written."""
+
+
+class RecordFailed(IngestError):
+    """The record cannot be written, so nothing may be published."""

@@ -1,0 +1,182 @@
+"""Reads one document per process, without network and within limits.
+
+A helper process without threads keeps the parsers imported and forks one child for every
+document (a fork of this process, which has threads, could deadlock). Whatever the child does,
+hang, abort or eat memory, costs that one document.
+"""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import ingest
+from corpus.documents import ParsedDocument
+from ingest.errors import Quarantined
+from ingest.quarantine import Reason
+from ingest.settings import Limits
+from ingest.wire import Malformed, unpack
+
+GRACE_SECONDS = 20.0
+"""How much later than the helper this side gives up, imports of the parsers included."""
+
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "DO_NOT_TRACK": "1",
+    "SCARF_NO_ANALYTICS": "true",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",
+    "AUTO_DOWNLOAD_NLTK": "False",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
+}
+"""All that the jail gets: no secret of this process can be read in there."""
+
+
+class Jail:
+    """A helper process that reads documents, one at a time.
+
+    Safe to call from several threads, which then wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._helper: subprocess.Popen[bytes] | None = None
+
+    def parse(self, data_path: Path, *, media_type: str, limits: Limits) -> ParsedDocument:
+        """Return what the parser of the media type makes of a file.
+
+        Raises:
+            Quarantined: With the reason why it makes nothing of it.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="muniment-read-"))
+        try:
+            with self._lock:
+                verdict = self._ask(data_path, media_type, limits, folder)
+            return _read_verdict(verdict, folder / "result")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the helper. Calling it twice has the effect of calling it once."""
+        with self._lock:
+            self._end_helper()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(
+        self, data_path: Path, media_type: str, limits: Limits, folder: Path
+    ) -> dict[str, str]:
+        request = {
+            "data": str(data_path.resolve()),
+            "media_type": media_type,
+            "folder": str(folder),
+            "parse_seconds": limits.parse_seconds,
+            "parse_memory_bytes": limits.parse_memory_bytes,
+            "maximum_file_bytes": limits.maximum_file_bytes,
+            "maximum_pages": limits.maximum_pages,
+            "ocr": limits.ocr,
+        }
+        helper = self._running_helper()
+        if helper.stdin is None or helper.stdout is None:
+            raise Quarantined(Reason.CRASHED, "the reading process has no pipes")
+        try:
+            helper.stdin.write(json.dumps(request).encode() + b"\n")
+            helper.stdin.flush()
+            line = _read_line(helper.stdout.fileno(), limits.parse_seconds + GRACE_SECONDS)
+        except (BrokenPipeError, EOFError) as error:
+            self._end_helper()
+            raise Quarantined(Reason.CRASHED, "the reading process ended") from error
+        except TimeoutError as error:
+            self._end_helper()
+            raise Quarantined(Reason.TIME_OUT) from error
+        answer = json.loads(line)
+        return {str(name): str(value) for name, value in answer.items()}
+
+    def _running_helper(self) -> subprocess.Popen[bytes]:
+        if self._helper is None or self._helper.poll() is not None:
+            self._end_helper()
+            self._helper = _start_helper()
+        return self._helper
+
+    def _end_helper(self) -> None:
+        helper, self._helper = self._helper, None
+        if helper is None:
+            return
+        for pipe in (helper.stdin, helper.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(helper.pid, signal.SIGKILL)
+        helper.wait()
+
+
+def parse_in_jail(data_path: Path, *, media_type: str, limits: Limits) -> ParsedDocument:
+    """Read one file in a jail of its own; for many files keep a Jail.
+
+    Raises:
+        Quarantined: With the reason why it cannot be read.
+    """
+    with Jail() as jail:
+        return jail.parse(data_path, media_type=media_type, limits=limits)
+
+
+def _start_helper() -> subprocess.Popen[bytes]:
+    home = Path(ingest.__file__).resolve().parents[1]
+    return subprocess.Popen(  # noqa: S603 - this interpreter and a module of this package
+        [sys.executable, "-P", "-m", "ingest.jail_main"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**_ENVIRONMENT, "PYTHONPATH": str(home)},
+        start_new_session=True,
+    )
+
+
+def _read_line(descriptor: int, timeout_seconds: float) -> bytes:
+    line = b""
+    give_up_at = time.monotonic() + timeout_seconds
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, give_up_at - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        piece = os.read(descriptor, 65_536)
+        if not piece:
+            raise EOFError
+        line += piece
+    return line
+
+
+def _read_verdict(verdict: dict[str, str], result: Path) -> ParsedDocument:
+    if verdict.get("state") == "read":
+        try:
+            return unpack(result.read_bytes())
+        except (OSError, Malformed) as error:
+            raise Quarantined(Reason.CRASHED, "the parser's answer is unusable") from error
+    try:
+        reason = Reason(verdict.get("reason", ""))
+    except ValueError:
+        reason = Reason.CRASHED
+    raise Quarantined(reason, verdict.get("detail", ""))

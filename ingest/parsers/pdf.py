@@ -1,0 +1,130 @@
+"""PDF through PDFium: the same engine that draws the page images, so boxes match pixels."""
+
+from pathlib import Path
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
+from corpus.documents import ParsedDocument
+from ingest.building import clean
+from ingest.errors import Quarantined
+from ingest.parsers.assembly import PageItems, assemble
+from ingest.parsers.page_layout import arrange
+from ingest.parsers.page_words import PageWords, TooManyCharacters, words_of_page
+from ingest.parsers.recognition import (
+    DOTS_PER_INCH,
+    MAXIMUM_PIXELS,
+    Recognised,
+    RecognitionUnavailable,
+    recognise,
+)
+from ingest.parsers.ruling import grids_of_page
+from ingest.quarantine import Reason
+from ingest.settings import Limits
+
+USABLE_CHARACTERS = 20
+MAXIMUM_UNMAPPED = 0.10
+_POINTS_PER_INCH = 72
+_PROPERTIES = ("Author", "Subject", "Keywords", "CreationDate", "ModDate")
+_PLACEHOLDER_TITLES = frozenset({"untitled", "(anonymous)", "unspecified"})
+
+
+def parse(location: Path, limits: Limits) -> ParsedDocument:
+    """Read a PDF file.
+
+    Raises:
+        Quarantined: Encrypted, damaged, too long, or without text.
+    """
+    document = _opened(location)
+    try:
+        if len(document) > limits.maximum_pages:
+            raise Quarantined(Reason.TOO_MANY_PAGES, f"{len(document)} pages")
+        reader = _Reader(document, limits)
+        pages = [reader.read(number) for number in range(len(document))]
+        return reader.result(pages)
+    finally:
+        document.close()
+
+
+def _opened(location: Path) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(location)
+    except pdfium.PdfiumError as error:
+        if raw.FPDF_GetLastError() == raw.FPDF_ERR_PASSWORD or "assword" in str(error):
+            raise Quarantined(Reason.ENCRYPTED) from error
+        raise Quarantined(Reason.DAMAGED, "its structure cannot be followed") from error
+
+
+class _Reader:
+    """Reads the pages of one document and keeps count of those it could not read."""
+
+    def __init__(self, document: pdfium.PdfDocument, limits: Limits) -> None:
+        self._document = document
+        self._limits = limits
+        self._unrecognised: list[int] = []
+        self._broken: list[int] = []
+
+    def read(self, number: int) -> PageItems:
+        """Return what stands on a page; an empty page when it cannot be read."""
+        try:
+            page = self._document[number]
+        except pdfium.PdfiumError:
+            self._broken.append(number)
+            return PageItems([], 595.0, 842.0)
+        try:
+            found = words_of_page(page)
+            recognised = None
+            if _needs_recognition(page, found):
+                recognised = self._recognise(page, number)
+            if recognised is None:
+                grids = [] if page.get_rotation() else grids_of_page(page)
+                items = arrange(found.words, grids, width=found.width)
+                return PageItems(items, found.width, found.height)
+            items = arrange(recognised.words, [], width=found.width)
+            return PageItems(items, found.width, found.height, recognised.confidence)
+        except TooManyCharacters as error:
+            raise Quarantined(Reason.TOO_LARGE, f"page {number + 1} is overfull") from error
+        finally:
+            page.close()
+
+    def result(self, pages: list[PageItems]) -> ParsedDocument:
+        """Return the document the pages make."""
+        if len(self._broken) == len(pages):
+            raise Quarantined(Reason.DAMAGED, "no page can be read")
+        if not any(page.items for page in pages) and self._unrecognised:
+            raise Quarantined(Reason.RECOGNITION_UNAVAILABLE)
+        metadata = self._document.get_metadata_dict(skip_empty=True)
+        properties = {
+            name: clean(value) for name, value in metadata.items() if name in _PROPERTIES
+        }
+        unread = sorted({*self._unrecognised, *self._broken})
+        if unread:
+            properties["Unread pages"] = ", ".join(str(number + 1) for number in unread)
+        title = clean(metadata.get("Title", ""))
+        if title.lower() in _PLACEHOLDER_TITLES or title.lower().endswith((".doc", ".docx")):
+            title = ""
+        return assemble(pages, title=title, properties=properties)
+
+    def _recognise(self, page: pdfium.PdfPage, number: int) -> Recognised | None:
+        inches = page.get_width() / _POINTS_PER_INCH, page.get_height() / _POINTS_PER_INCH
+        if inches[0] * inches[1] * DOTS_PER_INCH**2 > MAXIMUM_PIXELS:
+            self._unrecognised.append(number)
+            return None
+        picture = page.render(scale=DOTS_PER_INCH / _POINTS_PER_INCH, grayscale=True).to_pil()
+        try:
+            return recognise(picture, dots_per_inch=DOTS_PER_INCH, engine=self._limits.ocr)
+        except RecognitionUnavailable:
+            self._unrecognised.append(number)
+            return None
+
+
+def _needs_recognition(page: pdfium.PdfPage, found: PageWords) -> bool:
+    if found.unmapped > MAXIMUM_UNMAPPED:
+        return True
+    characters = sum(len(word.text) for word in found.words)
+    return characters < USABLE_CHARACTERS and _has_picture(page)
+
+
+def _has_picture(page: pdfium.PdfPage) -> bool:
+    kinds = (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM)
+    return any(item.type in kinds for item in page.get_objects(max_depth=1))

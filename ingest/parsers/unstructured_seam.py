@@ -1,0 +1,98 @@
+"""unstructured without the language models it would download.
+
+Its text classification asks NLTK for sentences and parts of speech, whose data is fetched from
+the network when it is missing. Structure comes from the documents' own styles here, so simple
+rules stand in for those three functions. A test fails when their names move.
+"""
+
+import re
+from collections.abc import Iterable
+
+from lxml import html
+from unstructured.documents.elements import Element
+from unstructured.partition import text_type
+
+from corpus.documents import BlockKind
+from ingest.building import DocumentBuilder
+
+REPLACED = ("pos_tag", "sent_tokenize", "word_tokenize")
+
+_KINDS = {
+    "Title": BlockKind.HEADING,
+    "ListItem": BlockKind.LIST_ITEM,
+    "Header": BlockKind.FURNITURE,
+    "Footer": BlockKind.FURNITURE,
+    "PageNumber": BlockKind.FURNITURE,
+}
+_SKIPPED = frozenset({"PageBreak", "Image"})
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def _sentences(text: str) -> list[str]:
+    return _SENTENCE_END.split(text)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def _parts_of_speech(text: str) -> list[tuple[str, str]]:
+    """Call every word a noun: whether a text holds a verb decides nothing here."""
+    return [(word, "NN") for word in _words(text)]
+
+
+def without_downloads() -> None:
+    """Replace what would ask for downloads. Calling it twice changes nothing."""
+    for name, function in zip(REPLACED, (_parts_of_speech, _sentences, _words), strict=True):
+        if not hasattr(text_type, name):
+            raise ImportError(f"unstructured.partition.text_type has no {name} any more")
+        setattr(text_type, name, function)
+
+
+without_downloads()
+
+
+def add_elements(
+    builder: DocumentBuilder, elements: Iterable[Element], *, place: str = "", offset: int = 1
+) -> None:
+    """Append what unstructured found.
+
+    Args:
+        builder: Takes the blocks.
+        elements: In reading order.
+        place: Where they stand, in words for a reader.
+        offset: Added to heading depths, which unstructured counts from 0.
+    """
+    for element in elements:
+        if element.category in _SKIPPED:
+            continue
+        if element.category == "Table" and element.metadata.text_as_html:
+            builder.add_table(rows_of(element.metadata.text_as_html), place=place)
+            continue
+        kind = _KINDS.get(element.category, BlockKind.PARAGRAPH)
+        if kind is BlockKind.HEADING and not _is_heading(element.text):
+            kind = BlockKind.PARAGRAPH
+        level = 0
+        if kind is BlockKind.HEADING:
+            level = (element.metadata.category_depth or 0) + offset
+        text = f"• {element.text}" if kind is BlockKind.LIST_ITEM else element.text
+        builder.add(kind, text, level=level, place=place)
+
+
+def _is_heading(text: str) -> bool:
+    """Say whether a supposed title reads like one: with no verbs known, too much is a title."""
+    text = text.strip()
+    return len(text) <= 160 and not text.endswith((".", ";", ",", "?", "!"))
+
+
+def rows_of(table_html: str) -> list[list[str]]:
+    """Return the cells of an HTML table, row by row; a cell over several columns repeats not."""
+    table = html.fromstring(table_html)
+    rows = []
+    for row in table.iter("tr"):
+        cells: list[str] = []
+        for cell in row.iter("td", "th"):
+            cells.append(" ".join(" ".join(cell.itertext()).split()))
+            cells.extend([""] * (int(cell.get("colspan", "1") or 1) - 1))
+        rows.append(cells)
+    return rows

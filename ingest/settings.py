@@ -1,0 +1,37 @@
+"""The limits within which documents are read."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Recognition = Literal["auto", "tesseract", "rapidocr", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading one document may cost.
+
+    Attributes:
+        maximum_file_bytes: Size of the original.
+        parse_seconds: Wall time.
+        parse_memory_bytes: Address space of the process that reads it.
+        maximum_pages: Pages of a document that has pages.
+        ocr: Which engine recognises text in pictures; "auto" takes tesseract when it is
+            installed, else RapidOCR.
+    """
+
+    maximum_file_bytes: int = 200 * 1024 * 1024
+    parse_seconds: float = 120.0
+    parse_memory_bytes: int = 3_000 * 1024 * 1024
+    maximum_pages: int = 5_000
+    ocr: Recognition = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings(Limits):
+    """How the pipeline works.
+
+    Attributes:
+        readers: How many documents are read at the same time.
+    """
+
+    readers: int = 2

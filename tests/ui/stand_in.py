@@ -1,0 +1,563 @@
+"""A stand-in for the service with fixed data: ``python stand_in.py PORT [DELAY_SECONDS]``."""
+
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from PIL import Image, ImageDraw, ImageFont
+
+from rag.contract import (
+    Answer,
+    Ask,
+    AuditEntry,
+    AuditPage,
+    AuditVerdict,
+    Citation,
+    Conversation,
+    ConversationSummary,
+    DocumentDetail,
+    DocumentList,
+    DocumentSummary,
+    DraftDelta,
+    FileView,
+    IngestionStatus,
+    Mark,
+    Outcome,
+    Passage,
+    PassageView,
+    Person,
+    Problem,
+    Readiness,
+    RunView,
+    Sentence,
+    Session,
+    SignIn,
+    SourceView,
+    StartRun,
+    Step,
+    Timings,
+    Turn,
+)
+
+PASSWORD = "a long enough password"
+PEOPLE = {
+    "amara.okafor": Person(
+        name="amara.okafor",
+        groups=["staff", "compliance"],
+        roles=["administrator", "auditor"],
+    ),
+    "tom.visser": Person(name="tom.visser", groups=["staff"], roles=[]),
+}
+NOW = datetime.now(UTC).replace(microsecond=0)
+DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02
+HOSTILE = "![x](https://leak.example/a.png) <img src=https://leak.example/b> [here](https://leak.example)"
+
+LINES = [
+    ("4", "Retention periods", True),
+    ("", "Each record class is kept for the period below, counted from its start date.", False),
+    ("", "Customer identification records are kept for five years after the", False),
+    ("", "business relationship ends.", False),
+    ("", "Transaction records are kept for ten years from the date of the transaction.", False),
+    ("5", "Destruction and early deletion", True),
+    ("", "Records that have reached their destruction date are destroyed within 90 days.", False),
+    ("", "Deletion before the end of the retention period requires the joint written", False),
+    ("", "approval of the Data Protection Officer and the Head of Compliance.", False),
+    ("", "A request for erasure does not by itself override a statutory period.", False),
+]
+
+
+def summary(
+    document: str, title: str, *, version: int = 1, kind: str = "application/pdf", pages: int = 5
+) -> DocumentSummary:
+    return DocumentSummary(
+        document_id=document,
+        version_id=f"{document}-v{version}",
+        version_number=version,
+        title=title,
+        path=f"policies/{title.lower().replace(' ', '-')}.pdf",
+        source="Compliance share",
+        media_type=kind,
+        page_count=pages,
+        published_at=NOW - timedelta(days=9 - version),
+    )
+
+
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+DOCUMENTS = [
+    summary("due-diligence", "Customer Due Diligence Procedure", pages=12),
+    summary("complaints", "Complaint Handling Procedure", kind=WORD, pages=0),
+    summary("register", "Risk Register 2026", kind="text/markdown", pages=0),
+    summary("outsourcing", "Outsourcing Policy", version=3, pages=8),
+    summary("retention", "Records Retention Standard", version=2),
+    summary("hostile", HOSTILE, pages=1),
+]
+
+
+def citation(number: int, document: str, title: str, page: int | None, quote: str) -> Citation:
+    return Citation(
+        number=number,
+        document_id=document,
+        version_id=f"{document}-v1",
+        version_number=2,
+        title=title,
+        path=f"policies/{document}.pdf",
+        heading_path=["Part B", "5 Destruction and early deletion"],
+        page=page,
+        place="" if page is not None else "Section 2, Deadlines",
+        start=100 * number,
+        end=100 * number + len(quote),
+        quote=quote,
+        marks=[Mark(page=page, x0=70, y0=250, x1=480, y1=275)] if page is not None else [],
+    )
+
+
+def passage(rank: int, title: str, score: float, page: int | None = 3) -> Passage:
+    return Passage(
+        chunk_id=f"chunk-{rank}",
+        document_id=title,
+        version_id="retention-v1",
+        version_number=1,
+        title=title,
+        path="policies/x.pdf",
+        source="Compliance share",
+        heading_path=["4 Retention periods"],
+        page=page,
+        place="",
+        start=10,
+        end=90,
+        text="Records that have reached their destruction date are destroyed within 90 days.",
+        score=score,
+    )
+
+
+RETENTION = "Records Retention Standard"
+ANSWER = Answer(
+    outcome=Outcome.ANSWERED,
+    sentences=[
+        Sentence(
+            text="Customer identification records are kept for **five years after the business"
+            " relationship ends**.",
+            citations=[1],
+            quoted=False,
+        ),
+        Sentence(
+            text="The due diligence procedure sets the same period and adds the analysis"
+            " performed to what must be kept.",
+            citations=[2],
+            quoted=False,
+        ),
+        Sentence(
+            text="Deletion before the end of the retention period requires the joint written"
+            " approval of the Data Protection Officer and the Head of Compliance.",
+            citations=[3],
+            quoted=True,
+        ),
+        Sentence(
+            text="A complaint about a deletion is answered within eight weeks.",
+            citations=[4],
+            quoted=False,
+        ),
+    ],
+    citations=[
+        citation(1, "retention", RETENTION, 2, "kept for five years after the relationship ends"),
+        citation(2, "due-diligence", "Customer Due Diligence Procedure", 1, "the analysis is kept"),
+        citation(3, "retention", RETENTION, 3, "joint written approval of the DPO"),
+        citation(4, "complaints", "Complaint Handling Procedure", None, "within eight weeks"),
+    ],
+    passages=[
+        passage(1, RETENTION, 0.93),
+        passage(2, "Customer Due Diligence Procedure", 0.88),
+        passage(3, RETENTION, 0.71),
+        passage(4, "Complaint Handling Procedure", 0.5),
+    ],
+    struck=1,
+    model="SmolLM2-135M-Instruct",
+    timings=Timings(retrieve=62, first_token=310, generate=3_800, check=40, total=4_200),
+)
+REFUSAL = Answer(
+    outcome=Outcome.REFUSED,
+    sentences=[],
+    citations=[],
+    passages=[passage(1, "Board minutes 2025-11", 0.31, 6), passage(2, "Outsourcing Policy", 0.22)],
+    reason="I searched the 312 documents you may read and found no passage about revenue by"
+    " country. I do not answer from general knowledge.",
+    timings=Timings(total=180),
+)
+HOSTILE_ANSWER = ANSWER.model_copy(
+    update={
+        "sentences": [
+            Sentence(text=HOSTILE, citations=[1], quoted=False),
+            Sentence(text=HOSTILE, citations=[1], quoted=True),
+        ],
+        "citations": [citation(1, "retention", HOSTILE, 2, HOSTILE)],
+        "note": HOSTILE,
+        "struck": 0,
+    }
+)
+
+
+def done(name: str, question: str, answer: Answer) -> Conversation:
+    turn = Turn(
+        turn_id=f"turn-{name}",
+        conversation_id=name,
+        question=question,
+        asked_at=NOW,
+        state="done",
+        answer=answer,
+    )
+    return Conversation(conversation_id=name, title=question, turns=[turn])
+
+
+RETAIN = "How long do we keep customer identification records, and who can approve early deletion?"
+CONVERSATIONS = {
+    "retention": done("retention", RETAIN, ANSWER),
+    "revenue": done("revenue", "What was our revenue in Norway last quarter?", REFUSAL),
+    "hostile": done("hostile", HOSTILE, HOSTILE_ANSWER),
+}
+RUNNING: dict[str, float] = {}
+TOKENS: dict[str, str] = {}
+app = FastAPI()
+
+
+@app.exception_handler(HTTPException)
+def problem(_: object, error: HTTPException) -> JSONResponse:
+    body = Problem(title="Refused", detail=str(error.detail), status=error.status_code)
+    return JSONResponse(body.model_dump(), error.status_code)
+
+
+def signed_in(authorization: Annotated[str, Header()] = "") -> Person:
+    name = TOKENS.get(authorization.removeprefix("Bearer "), "")
+    if name not in PEOPLE:
+        raise HTTPException(401, "Sign in first.")
+    return PEOPLE[name]
+
+
+Who = Annotated[Person, Depends(signed_in)]
+
+
+@app.post("/v1/session")
+def sign_in(body: SignIn) -> Session:
+    if body.name not in PEOPLE or body.password != PASSWORD:
+        raise HTTPException(401, "Name or password is wrong.")
+    token = f"token-{body.name}-{len(TOKENS)}"
+    TOKENS[token] = body.name
+    return Session(token=token, expires_at=NOW + timedelta(hours=12), person=PEOPLE[body.name])
+
+
+@app.get("/v1/session")
+def session(who: Who) -> Person:
+    return who
+
+
+@app.delete("/v1/session", status_code=204)
+def sign_out(who: Who, authorization: Annotated[str, Header()]) -> Response:
+    TOKENS.pop(authorization.removeprefix("Bearer "), None)
+    return Response(status_code=204)
+
+
+@app.post("/v1/ask")
+def ask(body: Ask, who: Who) -> Turn:
+    number = len(CONVERSATIONS) + sum(len(item.turns) for item in CONVERSATIONS.values())
+    name = body.conversation_id or f"conversation-{number}"
+    turn = Turn(
+        turn_id=f"turn-{number}",
+        conversation_id=name,
+        question=body.question,
+        asked_at=NOW,
+        state="running",
+    )
+    earlier = CONVERSATIONS.get(name)
+    CONVERSATIONS[name] = Conversation(
+        conversation_id=name,
+        title=earlier.title if earlier else body.question,
+        turns=[*(earlier.turns if earlier else []), turn],
+    )
+    RUNNING[turn.turn_id] = time.monotonic()
+    return turn
+
+
+def turn_of(turn_id: str) -> Turn:
+    for conversation in CONVERSATIONS.values():
+        for turn in conversation.turns:
+            if turn.turn_id == turn_id:
+                return turn
+    raise HTTPException(404, "There is no such turn.")
+
+
+def finish(turn: Turn, outcome: Outcome) -> Turn:
+    answer = REFUSAL if "Norway" in turn.question else ANSWER
+    if outcome is Outcome.STOPPED:
+        answer = answer.model_copy(update={"outcome": outcome})
+    ended = turn.model_copy(update={"state": "done", "answer": answer})
+    conversation = CONVERSATIONS[turn.conversation_id]
+    turns = [ended if item.turn_id == turn.turn_id else item for item in conversation.turns]
+    CONVERSATIONS[turn.conversation_id] = conversation.model_copy(update={"turns": turns})
+    return ended
+
+
+@app.get("/v1/turns/{turn_id}")
+def turn(turn_id: str, who: Who) -> Turn:
+    return turn_of(turn_id)
+
+
+@app.get("/v1/turns/{turn_id}/events")
+def events(turn_id: str, who: Who) -> StreamingResponse:
+    def stream() -> Iterator[str]:
+        number = 1
+        current = turn_of(turn_id)
+        told: list[tuple[str, Step | DraftDelta]] = [
+            ("step", Step(name="searching", text="Searching the documents you may read")),
+            ("step", Step(name="reading", text="Reading 4 passages from 3 documents")),
+            ("step", Step(name="drafting", text="Drafting an answer")),
+        ]
+        for sentence in ANSWER.sentences:
+            for word in sentence.text.split(" "):
+                told.append(("draft", DraftDelta(text=f"{word} ")))
+        for kind, body in told:
+            yield f"id: {number}\nevent: {kind}\ndata: {body.model_dump_json()}\n\n"
+            number += 1
+            time.sleep(DELAY)
+            if turn_of(turn_id).state == "done":
+                break
+        current = turn_of(turn_id)
+        ended = current if current.state == "done" else finish(current, Outcome.ANSWERED)
+        yield f"id: {number}\nevent: answer\ndata: {ended.model_dump_json()}\n\n"
+
+    return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+@app.post("/v1/turns/{turn_id}/stop")
+def stop(turn_id: str, who: Who) -> Turn:
+    return finish(turn_of(turn_id), Outcome.STOPPED)
+
+
+@app.get("/v1/conversations")
+def conversations(who: Who) -> list[ConversationSummary]:
+    return [
+        ConversationSummary(
+            conversation_id=item.conversation_id,
+            title=item.title,
+            updated_at=NOW - timedelta(days=age),
+        )
+        for age, item in enumerate(reversed(list(CONVERSATIONS.values())))
+    ]
+
+
+@app.get("/v1/conversations/{conversation_id}")
+def conversation(conversation_id: str, who: Who) -> Conversation:
+    if conversation_id not in CONVERSATIONS:
+        raise HTTPException(404, "There is no such conversation.")
+    return CONVERSATIONS[conversation_id]
+
+
+@app.get("/v1/documents")
+def documents(who: Who, query: str = "", limit: int = 100, offset: int = 0) -> DocumentList:
+    found = [item for item in DOCUMENTS if query.lower() in item.title.lower()]
+    return DocumentList(documents=found[offset : offset + limit], total=len(found))
+
+
+@app.get("/v1/documents/{document_id}")
+def document(document_id: str, who: Who) -> DocumentDetail:
+    for item in DOCUMENTS:
+        if item.document_id == document_id:
+            earlier = [
+                summary(item.document_id, item.title, version=number)
+                for number in range(item.version_number - 1, 0, -1)
+            ]
+            return DocumentDetail(
+                document=item,
+                versions=[item, *earlier],
+                properties={"Author": "Group Compliance", "Reference": "STD-014"},
+                readable_by=["compliance", "staff"],
+            )
+    raise HTTPException(404, "There is no such document.")
+
+
+@app.get("/v1/versions/{version_id}/pages/{number}.png")
+def page(version_id: str, number: int, who: Who, start: int = 0, end: int = 0) -> Response:
+    image = Image.new("RGB", (1012, 1431), "white")
+    draw = ImageDraw.Draw(image, "RGBA")
+    small, large = ImageFont.load_default(19), ImageFont.load_default(25)
+    draw.text((110, 60), f"STD-014   Records Retention Standard   page {number + 1}", "#666", small)
+    draw.line((110, 92, 900, 92), "#999")
+    at = 150
+    for index, (mark, text, heading) in enumerate(LINES):
+        if end and index in {7, 8}:
+            draw.rectangle((106, at - 3, 850, at + 26), "#ffd54a88")
+            draw.rectangle((92, at - 3, 97, at + 26), "#454fc9")
+        draw.text((110, at), f"{mark} {text}".strip(), "#111", large if heading else small)
+        at += 62 if heading else 36
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return Response(buffer.getvalue(), media_type="image/png")
+
+
+@app.get("/v1/versions/{version_id}/passage")
+def passage_view(version_id: str, start: int, end: int, who: Who) -> PassageView:
+    return PassageView(
+        title="Complaint Handling Procedure",
+        heading_path=["Part B", "5 Destruction and early deletion"],
+        place="Section 2, Deadlines",
+        before="Each complaint is acknowledged in five working days. The handler answers ",
+        marked="within eight weeks",
+        after=" of its receipt. Where that is not possible, the handler explains why in writing.",
+        page_count=5,
+    )
+
+
+@app.get("/v1/versions/{version_id}/original")
+def original(version_id: str, who: Who) -> Response:
+    return Response(
+        b"<script>alert(1)</script>",
+        media_type="text/html",
+        headers={"Content-Disposition": 'inline; filename="original.html"'},
+    )
+
+
+def administrator(who: Who) -> Person:
+    if "administrator" not in who.roles:
+        raise HTTPException(403, "This needs the role administrator.")
+    return who
+
+
+RUNS = [
+    RunView(
+        run_id="run-2",
+        source="Compliance share",
+        state="running",
+        started_at=NOW,
+        finished_at=None,
+        files_total=240,
+        files_done=89,
+        pages=1_204,
+        chunks=3_911,
+        current="policies/outsourcing-policy.pdf",
+    ),
+    RunView(
+        run_id="run-1",
+        source="Board papers",
+        state="done",
+        started_at=NOW - timedelta(hours=3),
+        finished_at=NOW - timedelta(hours=3, minutes=-4),
+        files_total=86,
+        files_done=86,
+        pages=912,
+        chunks=2_740,
+    ),
+]
+FILES = [
+    FileView(path="policies/records-retention.pdf", outcome="updated", pages=5, chunks=31),
+    FileView(path="policies/outsourcing.pdf", outcome="added", pages=8, chunks=52),
+    FileView(path="minutes/board-2025-11.docx", outcome="unchanged"),
+    FileView(
+        path="register/risk-register.xlsx",
+        outcome="quarantined",
+        reason="The file is protected by a password.",
+        remedy="Save a copy without a password.",
+    ),
+    FileView(
+        path="old/policy.doc",
+        outcome="quarantined",
+        reason="This format is not read.",
+        remedy="Save it as .docx or PDF.",
+    ),
+]
+
+
+@app.get("/v1/ingestion")
+def ingestion(who: Annotated[Person, Depends(administrator)]) -> IngestionStatus:
+    sources = [
+        SourceView(
+            source_id="source-1",
+            name="Compliance share",
+            location="/srv/share/compliance",
+            groups=["staff", "compliance"],
+            live_documents=3_222,
+            quarantined=2,
+        ),
+        SourceView(
+            source_id="source-2",
+            name="Board papers",
+            location="/srv/share/board",
+            groups=["board"],
+            live_documents=86,
+            quarantined=0,
+        ),
+    ]
+    return IngestionStatus(sources=sources, runs=RUNS, latest_files=FILES)
+
+
+@app.post("/v1/ingestion/runs")
+def start_run(body: StartRun, who: Annotated[Person, Depends(administrator)]) -> RunView:
+    return RUNS[0]
+
+
+def auditor(who: Who) -> Person:
+    if "auditor" not in who.roles:
+        raise HTTPException(403, "This needs the role auditor.")
+    return who
+
+
+def entry(sequence: int) -> AuditEntry:
+    kinds = [
+        ("rag.answer", "Answered with 4 citations"),
+        ("rag.retrieve", "8 passages from 3 documents"),
+        ("rag.ask", "Asked a question"),
+        ("doc.view", "Page 4 of Records Retention Standard"),
+        ("auth.login", "Signed in"),
+        ("auth.fail", "Wrong password"),
+    ]
+    kind, text = kinds[sequence % len(kinds)]
+    return AuditEntry(
+        sequence=sequence,
+        at=NOW - timedelta(minutes=7 * (900 - sequence)),
+        type=kind,
+        person="amara.okafor" if sequence % 3 else "tom.visser",
+        outcome="denied" if kind == "auth.fail" else "ok",
+        summary=text,
+        envelope={"turn_id": f"turn-{sequence}", "passages": 8},
+        payload={"question": "How long do we keep records?"} if kind == "rag.ask" else None,
+        leaf_hash=f"{sequence * 2_654_435_761 % 2**32:08x}" * 8,
+    )
+
+
+@app.get("/v1/audit/entries")
+def audit_entries(
+    who: Annotated[Person, Depends(auditor)],
+    after: int = -1,
+    limit: int = 100,
+    type: str = "",  # noqa: A002  # the contract's name
+    person: str = "",
+) -> AuditPage:
+    entries = [entry(number) for number in range(899, 279, -1)]
+    found = [
+        item for item in entries if type in {"", item.type} and person in {"", item.person}
+    ]
+    return AuditPage(entries=found[:limit], total=len(found))
+
+
+@app.post("/v1/audit/verify")
+def verify(who: Annotated[Person, Depends(auditor)]) -> AuditVerdict:
+    return AuditVerdict(intact=True, entries=900, head="ab" * 32)
+
+
+@app.get("/v1/audit/export")
+def export(who: Annotated[Person, Depends(auditor)]) -> Response:
+    lines = "".join(json.dumps({"sequence": number}) + "\n" for number in range(3))
+    return Response(lines, media_type="application/jsonl")
+
+
+@app.get("/ready")
+def ready() -> Readiness:
+    return Readiness(ready=True, record="ready", index="ready", model="ready", documents=6)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -1,0 +1,184 @@
+"""Speak to the service in the types of ``rag.contract``."""
+
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from rag.contract import (
+    Ask,
+    AuditPage,
+    AuditVerdict,
+    Conversation,
+    ConversationSummary,
+    DocumentDetail,
+    DocumentList,
+    IngestionStatus,
+    PassageView,
+    Person,
+    Problem,
+    RunView,
+    Session,
+    SignIn,
+    StartRun,
+    Turn,
+    Wire,
+)
+from ui.errors import NotAllowed, NotFound, NotSignedIn, RequestRefused, ServiceAway
+
+Reply = TypeVar("Reply")
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+"""A search on a busy machine may take long; a service that is there connects at once."""
+
+_CONVERSATIONS = TypeAdapter(list[ConversationSummary])
+_ERRORS = {401: NotSignedIn, 403: NotAllowed, 404: NotFound}
+
+
+def explain(response: httpx.Response) -> str:
+    """Return the service's own sentence about a refusal, or a plain one."""
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        return f"The service answered with status {response.status_code}."
+    return problem.detail or problem.title
+
+
+class Client:
+    """The service as one signed-in person sees it; safe to share between threads."""
+
+    def __init__(
+        self, address: str, token: str = "", *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(
+            base_url=address,
+            headers=headers,
+            timeout=TIMEOUT,
+            transport=transport,
+            trust_env=False,  # an environment's proxy must never see a question
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def sign_in(self, name: str, password: str) -> Session:
+        """Return a new session; ``NotSignedIn`` when name or password is wrong."""
+        return self._send("POST", "/v1/session", Session, SignIn(name=name, password=password))
+
+    def person(self) -> Person:
+        """Return who is signed in."""
+        return self._send("GET", "/v1/session", Person)
+
+    def ask(self, question: str, *, conversation_id: str | None, quotes_only: bool) -> Turn:
+        """Ask; the turn that comes back is still running."""
+        ask = Ask(question=question, conversation_id=conversation_id, quotes_only=quotes_only)
+        return self._send("POST", "/v1/ask", Turn, ask)
+
+    def stop(self, turn_id: str) -> Turn:
+        """Stop a running turn; one that is done stays as it is."""
+        return self._send("POST", f"/v1/turns/{turn_id}/stop", Turn)
+
+    def conversations(self) -> list[ConversationSummary]:
+        """Return the person's conversations, newest first."""
+        return _read(self._request("GET", "/v1/conversations"), _CONVERSATIONS)
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """Return a conversation with its turns, oldest first."""
+        return self._send("GET", f"/v1/conversations/{conversation_id}", Conversation)
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Delete a conversation of the person's own."""
+        self._request("DELETE", f"/v1/conversations/{conversation_id}")
+
+    def documents(self, *, query: str = "", limit: int = 100, offset: int = 0) -> DocumentList:
+        """Return the documents the person may read, ordered by title."""
+        parameters = {"query": query, "limit": limit, "offset": offset}
+        return self._send("GET", "/v1/documents", DocumentList, parameters=parameters)
+
+    def document(self, document_id: str) -> DocumentDetail:
+        """Return a document with its versions, newest first."""
+        return self._send("GET", f"/v1/documents/{document_id}", DocumentDetail)
+
+    def passage(self, version_id: str, *, start: int, end: int) -> PassageView:
+        """Return a span with the text around it."""
+        parameters = {"start": start, "end": end}
+        path = f"/v1/versions/{version_id}/passage"
+        return self._send("GET", path, PassageView, parameters=parameters)
+
+    def ingestion(self) -> IngestionStatus:
+        """Return sources, runs and the files of the newest run."""
+        return self._send("GET", "/v1/ingestion", IngestionStatus)
+
+    def start_run(self, source_id: str) -> RunView:
+        """Ask for a source to be synchronised."""
+        return self._send("POST", "/v1/ingestion/runs", RunView, StartRun(source_id=source_id))
+
+    def audit_entries(
+        self, *, after: int = -1, limit: int = 100, kind: str = "", person: str = ""
+    ) -> AuditPage:
+        """Return entries of the record, newest first."""
+        parameters = {"after": after, "limit": limit, "type": kind, "person": person}
+        return self._send("GET", "/v1/audit/entries", AuditPage, parameters=parameters)
+
+    def verify_record(self) -> AuditVerdict:
+        """Have the whole record checked."""
+        return self._send("POST", "/v1/audit/verify", AuditVerdict)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        kind: type[Reply],
+        body: Wire | None = None,
+        *,
+        parameters: dict[str, str | int] | None = None,
+    ) -> Reply:
+        response = self._request(method, path, body, parameters=parameters)
+        return _read(response, TypeAdapter(kind))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Wire | None = None,
+        *,
+        parameters: dict[str, str | int] | None = None,
+    ) -> httpx.Response:
+        content = body.model_dump_json() if body else None
+        headers = {"Content-Type": "application/json"} if body else None
+        try:
+            response = self._http.request(
+                method, path, content=content, headers=headers, params=parameters
+            )
+        except httpx.HTTPError as error:
+            raise ServiceAway(
+                "The service does not answer. Try again in a moment; "
+                "if it stays away, tell whoever runs Muniment here."
+            ) from error
+        if response.is_error:
+            raise _ERRORS.get(response.status_code, _by_class(response))(explain(response))
+        return response
+
+
+def _by_class(response: httpx.Response) -> type[RequestRefused] | type[ServiceAway]:
+    return ServiceAway if response.is_server_error else RequestRefused
+
+
+def _read(response: httpx.Response, adapter: TypeAdapter[Reply]) -> Reply:
+    try:
+        return adapter.validate_json(response.content)
+    except ValidationError as error:
+        raise ServiceAway(
+            f"The service answered {response.request.url.path} with something unexpected. "
+            "Page and service must be of the same release."
+        ) from error

@@ -74,6 +74,9 @@ class Muniment(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error meant for the operator ends it with a sentence."""
         try:
+            # Before the command's module is imported, so that its libraries find the door shut.
+            ctx.obj = load_settings()
+            muniment.silence.enforce(ctx.obj.reachable_hosts)
             return super().invoke(ctx)
         except (*KNOWN, OSError) as error:
             click.echo(f"muniment: {sentence_of(error)}", err=True)
@@ -87,12 +90,8 @@ class Muniment(click.Group):
     + "\n\nSettings are listed in docs/settings.md.",
 )
 @click.version_option(package_name="muniment")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """Cited answers from an organisation's own documents, on its own machines."""
-    settings = load_settings()
-    muniment.silence.enforce(settings.reachable_hosts)
-    context.obj = settings
 
 
 def main() -> None:

@@ -14,13 +14,81 @@ from muniment.terminal import example, operator, plain, print_json, split_names
 from rag.identity import Identity
 
 
-@click.group(epilog=example('muniment user add ada --groups partners,fees --roles auditor', 'muniment user list', '"""', '', '', '@user.command("list")', '@click.option("--json", "as_json", is_flag=True, help="Print JSON.")', '@click.pass_obj', 'def list_users(settings: Settings, *, as_json: bool) -> None:', '"""List every account.', '', '\b', 'Example:', 'muniment user list --json', '"""', 'with _accounts(settings) as (identity, _):', 'found = identity.accounts()', 'if as_json:', 'print_json(', '[', '{"name": one.name, "groups": sorted(one.groups), "roles": sorted(one.roles)}', 'for one in found', ']', ')', 'return', 'for one in found:', 'roles = f"   roles: {', '.join(sorted(one.roles))}" if one.roles else ""', 'groups = ", ".join(sorted(one.groups)) or "none"', 'click.echo(plain(f"{one.name:<24} groups: {groups}{roles}"))', '', '', '@user.command("add")', '@click.argument("name")', '@click.option("--groups", default="", metavar="A,B", help="Groups the person is in.")', '@click.option("--roles", default="", metavar="A,B", help="administrator, auditor.")', '@click.password_option(help="Asked for when left out; other users can see an option.")', '@click.pass_obj', 'def add_user(settings: Settings, name: str, groups: str, roles: str, password: str) -> None:', '"""Add an account; its password is asked for.', '', '\b', 'Example:', 'muniment user add ada --groups partners,fees', '"""', 'with _accounts(settings) as (identity, record):', 'change = f"added; groups {groups or 'none'}; roles {roles or 'none'}"', 'record.append(UserChanged(actor=operator(), name=name, change=change))', 'identity.add_account(name, password, split_names(groups), split_names(roles))', 'click.echo(f"{plain(name)} can sign in now.")', '', '', '@user.command("password")', '@click.argument("name")', '@click.password_option(help="Asked for when left out; other users can see an option.")', '@click.pass_obj', 'def set_password(settings: Settings, name: str, password: str) -> None:', '"""Replace a password; the person is signed out everywhere.', '', '\b', 'Example:', 'muniment user password ada', '"""', 'with _accounts(settings) as (identity, record):', 'record.append(UserChanged(actor=operator(), name=name, change="password replaced"))', 'identity.set_password(name, password)', 'click.echo(f"The password of {plain(name)} has been replaced.")', '', '', '@user.command("groups")', '@click.argument("name")', '@click.argument("groups", nargs=-1)', '@click.pass_obj', 'def set_groups(settings: Settings, name: str, groups: tuple[str, ...]) -> None:', '"""Put a person into exactly these groups; counts from the next question on.', '', '\b', 'Example:', 'muniment user groups ada partners fees', '"""', 'with _accounts(settings) as (identity, record):', 'change = f"groups are now {', '.join(sorted(groups)) or 'none'}"', 'record.append(UserChanged(actor=operator(), name=name, change=change))', 'identity.set_groups(name, groups)', 'click.echo(f"The groups of {plain(name)} are: {plain(', '.join(sorted(groups))) or 'none'}.")', '', '', '@user.command("remove")', '@click.argument("name")', '@click.pass_obj', 'def remove_user(settings: Settings, name: str) -> None:', '"""Remove an account; its sessions end now.', '', '\b', 'Example:', 'muniment user remove ada'))
+@click.group(epilog=example("muniment user add ada --groups partners,fees --roles auditor"))
 def user() -> None:
     """People who may sign in, their groups and roles."""
+
+
+@user.command("list", epilog=example("muniment user list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_users(settings: Settings, *, as_json: bool) -> None:
+    """List every account."""
+    with _accounts(settings) as (identity, _):
+        found = identity.accounts()
+    if as_json:
+        print_json(
+            [
+                {"name": one.name, "groups": sorted(one.groups), "roles": sorted(one.roles)}
+                for one in found
+            ]
+        )
+        return
+    for one in found:
+        roles = f"   roles: {', '.join(sorted(one.roles))}" if one.roles else ""
+        groups = ", ".join(sorted(one.groups)) or "none"
+        click.echo(plain(f"{one.name:<24} groups: {groups}{roles}"))
+
+
+@user.command("add", epilog=example("muniment user add ada --groups partners,fees"))
+@click.argument("name")
+@click.option("--groups", default="", metavar="A,B", help="Groups the person is in.")
+@click.option("--roles", default="", metavar="A,B", help="administrator, auditor.")
+@click.password_option(help="Asked for when left out; other users can see an option.")
+@click.pass_obj
+def add_user(settings: Settings, name: str, groups: str, roles: str, password: str) -> None:
+    """Add an account; its password is asked for."""
+    with _accounts(settings) as (identity, record):
+        change = f"added; groups {groups or 'none'}; roles {roles or 'none'}"
+        record.append(UserChanged(actor=operator(), name=name, change=change))
+        identity.add_account(name, password, split_names(groups), split_names(roles))
+    click.echo(plain(f"{name} can sign in now."))
+
+
+@user.command("password", epilog=example("muniment user password ada"))
+@click.argument("name")
+@click.password_option(help="Asked for when left out; other users can see an option.")
+@click.pass_obj
+def set_password(settings: Settings, name: str, password: str) -> None:
+    """Replace a password; the person is signed out everywhere."""
+    with _accounts(settings) as (identity, record):
+        record.append(UserChanged(actor=operator(), name=name, change="password replaced"))
+        identity.set_password(name, password)
+    click.echo(plain(f"The password of {name} has been replaced."))
+
+
+@user.command("groups", epilog=example("muniment user groups ada partners fees"))
+@click.argument("name")
+@click.argument("groups", nargs=-1)
+@click.pass_obj
+def set_groups(settings: Settings, name: str, groups: tuple[str, ...]) -> None:
+    """Put a person into exactly these groups; counts from the next question on."""
+    listed = ", ".join(sorted(groups)) or "none"
+    with _accounts(settings) as (identity, record):
+        record.append(UserChanged(actor=operator(), name=name, change=f"groups are now {listed}"))
+        identity.set_groups(name, groups)
+    click.echo(plain(f"The groups of {name} are: {listed}."))
+
+
+@user.command("remove", epilog=example("muniment user remove ada"))
+@click.argument("name")
+@click.pass_obj
+def remove_user(settings: Settings, name: str) -> None:
+    """Remove an account; its sessions end now."""
     with _accounts(settings) as (identity, record):
         record.append(UserChanged(actor=operator(), name=name, change="removed"))
         identity.remove_account(name)
-    click.echo(f"{plain(name)} can no longer sign in.")
+    click.echo(plain(f"{name} can no longer sign in."))
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""How the catalog's schema came about, step by step; Alembic runs them."""

@@ -1,0 +1,184 @@
+"""What the catalog tells besides documents: sources, files, quarantine, runs."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NewType
+
+from corpus.access import AccessListId
+from corpus.documents import ChunkId, DocumentId, OriginalHash, SourceId, Version, VersionId
+
+RunId = NewType("RunId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Who may read the files that a pattern matches.
+
+    Attributes:
+        glob: Pattern for the path relative to the source, as ``fnmatch`` has it: ``*`` also
+            matches ``/``; upper and lower case differ.
+        groups: The groups admitted. Empty admits nobody.
+    """
+
+    glob: str
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place documents come from.
+
+    Attributes:
+        source_id: Its id.
+        name: As people call it; unique.
+        location: The folder.
+        groups: Admitted to every file that no rule matches.
+        rules: The first that matches decides.
+    """
+
+    source_id: SourceId
+    name: str
+    location: Path
+    groups: frozenset[str]
+    rules: tuple[AccessRule, ...] = ()
+
+    def groups_for(self, path: str) -> frozenset[str]:
+        """Return the groups admitted to the file at a relative path."""
+        return groups_for(path, groups=self.groups, rules=self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A file that could not be taken in.
+
+    Attributes:
+        source_id: Where it is.
+        path: Relative to the source.
+        reason: From the closed list of the program that ingests.
+        detail: What was found, never text of the document.
+        at: When (UTC).
+    """
+
+    source_id: SourceId
+    path: str
+    reason: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file as the last run over its source left it.
+
+    Attributes:
+        path: Relative to the source.
+        original: Hash of its bytes; None when they could not be read.
+        document_id: The document made of it; None when there never was one.
+        quarantined: Set while its present bytes are not taken in.
+        size: In bytes.
+        modified_ns: Time of its last change as the file system gave it.
+    """
+
+    path: str
+    original: OriginalHash | None
+    document_id: DocumentId | None
+    quarantined: Quarantine | None
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A version that is stored and not yet visible.
+
+    Attributes:
+        version_id: Its id.
+        document_id: Its document's, new or not.
+        number: The version's number, from 1.
+        access_list: Who will be able to read it.
+        chunk_ids: In the order of the chunks.
+    """
+
+    version_id: VersionId
+    document_id: DocumentId
+    number: int
+    access_list: AccessListId
+    chunk_ids: tuple[ChunkId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableDocument:
+    """A document in someone's library: its live version and where it comes from."""
+
+    version: Version
+    source_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One ingestion run over a source.
+
+    Attributes:
+        run_id: Its id.
+        source_id: What it goes over.
+        source: That source's name.
+        state: "queued", "running", "done" or "failed".
+        queued_at: When it was asked for (UTC).
+        started_at: None while queued.
+        finished_at: None until done or failed.
+        files_total: Files the source lists.
+        files_done: Files dealt with.
+        pages: Pages taken in.
+        chunks: Chunks taken in.
+        current: Path of the file being dealt with.
+        error: Why it failed.
+    """
+
+    run_id: RunId
+    source_id: SourceId
+    source: str
+    state: str
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    files_total: int
+    files_done: int
+    pages: int
+    chunks: int
+    current: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What a run did with one file.
+
+    Attributes:
+        path: Relative to the source.
+        outcome: "added", "updated", "unchanged", "moved", "quarantined", "withdrawn" or
+            "excluded".
+        reason: Why, when it was not taken in.
+        remedy: What the operator can do about it.
+        pages: Pages taken in.
+        chunks: Chunks taken in.
+        title: The document's title, when there is one.
+    """
+
+    path: str
+    outcome: str
+    reason: str = ""
+    remedy: str = ""
+    pages: int = 0
+    chunks: int = 0
+    title: str = ""
+
+
+def groups_for(path: str, *, groups: frozenset[str], rules: Sequence[AccessRule]) -> frozenset[str]:
+    """Return the groups of the first rule that matches a path, else the source's own."""
+    for rule in rules:
+        if fnmatch.fnmatchcase(path, rule.glob):
+            return rule.groups
+    return groups

@@ -1,0 +1,254 @@
+"""The catalog's tables. Migrations make them; a test holds the two to each other."""
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+STAGED = "staged"
+LIVE = "live"
+SUPERSEDED = "superseded"
+WITHDRAWN = "withdrawn"
+
+QUEUED = "queued"
+RUNNING = "running"
+DONE = "done"
+FAILED = "failed"
+
+PRESENT = ""
+"""In ``removal`` and ``withdrawal``: still there. Otherwise the row's own id, so that a name or
+path that is free again can be taken, which a unique column alone would forbid."""
+
+_SURROGATE = re.compile("[\\\\\ud800-\udfff]")
+_ESCAPE = re.compile(r"\\(\\|u[0-9a-f]{4})")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, stored without a zone and always in UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Convert to UTC."""
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Say that it is UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+class PathText(TypeDecorator[str]):
+    """A file's path, also one whose bytes are not UTF-8, which no database takes as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write what is not text as an escape."""
+        return value and escape_path(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Undo the escapes."""
+        return value and unescape_path(value)
+
+
+def escape_path(path: str) -> str:
+    """Return a path in which lone surrogates and backslashes are written as escapes."""
+    return _SURROGATE.sub(
+        lambda found: "\\\\" if found[0] == "\\" else f"\\u{ord(found[0]):04x}", path
+    )
+
+
+def unescape_path(stored: str) -> str:
+    """Return the path that ``escape_path`` was given."""
+    return _ESCAPE.sub(
+        lambda found: "\\" if found[1] == "\\" else chr(int(found[1][1:], 16)), stored
+    )
+
+
+def plain(text: str) -> str:
+    """Return text that every database takes: no NUL, no lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def canonical_groups(groups: Iterable[str]) -> str:
+    """Return one text for one set of groups, whatever the order they are given in."""
+    return json.dumps(sorted(set(groups)), ensure_ascii=True)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+source = Table(
+    "source",
+    metadata,
+    Column("source_id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("location", PathText, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("removal", String(36), nullable=False),
+    UniqueConstraint("name", "removal"),
+)
+
+access_list = Table(
+    "access_list",
+    metadata,
+    Column("access_list_id", Integer, primary_key=True),
+    Column("groups", Text, nullable=False, unique=True),
+)
+
+access_list_group = Table(
+    "access_list_group",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("access_list_id", ForeignKey("access_list.access_list_id"), primary_key=True),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("document_id", String(36), primary_key=True),
+    Column("source_id", ForeignKey("source.source_id"), nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("access_list_id", ForeignKey("access_list.access_list_id"), nullable=False, index=True),
+    Column("access_indexed", Boolean, nullable=False),
+    Column("withdrawal", String(36), nullable=False),
+    UniqueConstraint("source_id", "path", "withdrawal"),
+)
+
+version = Table(
+    "version",
+    metadata,
+    Column("version_id", String(36), primary_key=True),
+    Column("document_id", ForeignKey("document.document_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("original", String(64), nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("page_count", Integer, nullable=False),
+    Column("character_count", Integer, nullable=False),
+    Column("properties", Text, nullable=False),
+    Column("published_at", UtcTime, nullable=False),
+    UniqueConstraint("document_id", "number"),
+)
+Index(
+    "uq_version_live",
+    version.c.document_id,
+    unique=True,
+    sqlite_where=version.c.state == LIVE,
+    postgresql_where=version.c.state == LIVE,
+)
+
+version_text = Table(
+    "version_text",
+    metadata,
+    Column("version_id", ForeignKey("version.version_id"), primary_key=True),
+    Column("text", LargeBinary, nullable=False),
+    Column("blocks", Text, nullable=False),
+)
+
+page = Table(
+    "page",
+    metadata,
+    Column("version_id", ForeignKey("version.version_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("ocr_confidence", Float),
+    Column("words", LargeBinary, nullable=False),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("chunk_id", String(36), primary_key=True),
+    Column("version_id", ForeignKey("version.version_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("heading_path", Text, nullable=False),
+    Column("page", Integer),
+    Column("place", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    UniqueConstraint("version_id", "number"),
+)
+
+known_file = Table(
+    "known_file",
+    metadata,
+    Column("source_id", ForeignKey("source.source_id"), primary_key=True),
+    Column("path", PathText, primary_key=True),
+    Column("original", String(64)),
+    Column("document_id", ForeignKey("document.document_id"), index=True),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("quarantined_at", UtcTime),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("run_id", String(36), nullable=False, unique=True),
+    Column("source_id", ForeignKey("source.source_id"), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("queued_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("files_total", Integer, nullable=False),
+    Column("files_done", Integer, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("current", PathText, nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+run_file = Table(
+    "run_file",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("run_id", ForeignKey("run.run_id"), nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    UniqueConstraint("run_id", "path"),
+)

@@ -5,6 +5,7 @@ are read from the accounts at every request, so that a change counts from the ne
 """
 
 import hashlib
+import math
 import secrets
 import threading
 import unicodedata
@@ -343,7 +344,7 @@ class Identity:
                 select(sign_in_attempts).where(sign_in_attempts.c.name_hash == name_hash)
             ).first()
             if row is not None and now < row.blocked_until:
-                wait_seconds = int((row.blocked_until - now).total_seconds()) + 1
+                wait_seconds = math.ceil((row.blocked_until - now).total_seconds())
                 raise TooManyAttempts(
                     f"Too many wrong passwords. Wait {wait_seconds} seconds, then try again."
                 )

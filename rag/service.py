@@ -1,0 +1,86 @@
+"""The HTTP service: every path of `rag.contract`, put together."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+
+from audit.events import QuestionRefused
+from rag import service_asking, service_documents, service_oversight
+from rag.answering import INTERRUPTED, USUAL_WAITING, USUAL_WORKERS, Answering, failed
+from rag.contract import Problem
+from rag.pages import PageImages
+from rag.service_errors import Guard, install_problems
+from rag.service_parts import RecordCheck, Running, ServiceParts, Views
+
+__all__ = ["ServiceParts", "create_service"]
+
+REFUSALS: Final = (401, 403, 404, 422, 503)
+
+
+def create_service(
+    parts: ServiceParts,
+    *,
+    allowed_hosts: Collection[str] = (),
+    workers: int = USUAL_WORKERS,
+    waiting: int = USUAL_WAITING,
+) -> FastAPI:
+    """Return the service as an ASGI application.
+
+    Turns that an earlier process left running are shown as interrupted from here on; so at most
+    one service may run on a database.
+
+    Args:
+        parts: What it works with; whoever made them closes them after the service has ended.
+        allowed_hosts: Names it may be addressed by, besides the loopback ones.
+        workers: Answers made at the same time.
+        waiting: Questions that may wait for a worker; one more is refused as busy.
+
+    Raises:
+        AuditUnavailable: Interrupted turns cannot be put on record.
+    """
+    _end_interrupted(parts)
+    answering = Answering(parts.assistant, parts.conversations, workers=workers, waiting=waiting)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        answering.close()
+
+    app = FastAPI(
+        title="Muniment",
+        version="1",
+        summary="Cited answers from an organisation's own documents.",
+        lifespan=lifespan,
+        # The documentation pages load their scripts from a foreign host.
+        docs_url=None,
+        redoc_url=None,
+        responses={status: _documented(status) for status in REFUSALS},
+    )
+    app.state.running = Running(
+        parts=parts,
+        answering=answering,
+        pictures=PageImages(),
+        views=Views(),
+        record_check=RecordCheck(parts.record, parts.clock),
+    )
+    install_problems(app)
+    for module in (service_asking, service_documents, service_oversight):
+        app.include_router(module.router)
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    return app
+
+
+def _documented(status: int) -> dict[str, object]:
+    schema = Problem.model_json_schema()
+    return {
+        "description": f"Refused ({status}).",
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+def _end_interrupted(parts: ServiceParts) -> None:
+    for turn in parts.conversations.running():
+        parts.record.append(QuestionRefused(turn.owner, turn.turn_id, "interrupted", 0))
+        parts.conversations.finish(turn.turn_id, failed(INTERRUPTED))

@@ -1,0 +1,244 @@
+"""Routes to sign in, to ask, and to come back to what was asked."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from audit.events import ConversationDeleted, SignedIn, SignedOut, SignInFailed
+from corpus.access import Gate, Principal
+from corpus.documents import VersionId
+from rag.contract import (
+    Answer,
+    Ask,
+    Conversation,
+    ConversationSummary,
+    Person,
+    Search,
+    SearchResult,
+    Session,
+    SignIn,
+    Turn,
+)
+from rag.conversations import TurnEvent
+from rag.errors import NotFound, NotSignedIn, SignInRefused, TooManyAttempts
+from rag.service_parts import InService, Reader, ServiceParts, Token, denials_recorded
+
+POLL_SECONDS: Final = 0.1
+"""How often a stream looks for new events; drafts are stored about as often."""
+
+HEARTBEAT_SECONDS: Final = 10.0
+"""Silence after which a stream sends a comment and asks anew who is listening."""
+
+WITHHELD: Final = "This answer is withheld: you may no longer read a document that it rests on."
+
+router = APIRouter()
+
+
+@router.post("/v1/session", tags=["public"])
+def sign_in(running: InService, given: SignIn) -> Session:
+    """Sign in with a name and a password."""
+    parts = running.parts
+    try:
+        opened = parts.identity.sign_in(
+            given.name,
+            given.password,
+            before_opening=lambda principal: _record_sign_in(parts, principal),
+        )
+    except SignInRefused:
+        parts.record.append(SignInFailed(given.name, "wrong name or password"))
+        raise
+    except TooManyAttempts:
+        parts.record.append(SignInFailed(given.name, "too many attempts"))
+        raise
+    return Session(
+        token=opened.token, expires_at=opened.expires_at, person=_person(opened.principal)
+    )
+
+
+@router.get("/v1/session")
+def who_is_signed_in(principal: Reader) -> Person:
+    """Say who is signed in."""
+    return _person(principal)
+
+
+@router.delete("/v1/session", status_code=204)
+def sign_out(running: InService, principal: Reader, token: Token) -> None:
+    """End the session."""
+    running.parts.record.append(SignedOut(principal.name))
+    running.parts.identity.sign_out(token)
+
+
+@router.post("/v1/ask")
+def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
+    """Ask a question; the answer is made whether or not anybody watches."""
+    parts = running.parts
+    # A record that cannot even be read refuses here; one that cannot be written refuses when
+    # the question itself is recorded, before anything is read for it.
+    parts.record.count()
+    with denials_recorded(parts, principal, f"conversation {asked.conversation_id}"):
+        return running.answering.ask(
+            asked.question,
+            principal,
+            conversation_id=asked.conversation_id,
+            quotes_only=asked.quotes_only,
+        )
+
+
+@router.get("/v1/turns/{turn_id}")
+def show_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
+    """Show a turn: the draft so far, or the answer."""
+    with denials_recorded(running.parts, principal, f"turn {turn_id}"):
+        return _own_turn(running.parts, principal, turn_id)
+
+
+@router.get("/v1/turns/{turn_id}/events", response_class=StreamingResponse)
+def stream_turn(
+    running: InService,
+    principal: Reader,
+    token: Token,
+    turn_id: str,
+    last_event_id: Annotated[int, Header(ge=0)] = 0,
+) -> Response:
+    """Stream what happens to a turn as server-sent events, ending with its answer."""
+    parts = running.parts
+    with denials_recorded(parts, principal, f"turn {turn_id}"):
+        turn = parts.conversations.turn(principal.name, turn_id)
+    if turn.state == "done" and not parts.conversations.events(turn_id, after=last_event_id):
+        return Response(status_code=204)  # tells a browser not to come back
+    return StreamingResponse(
+        _events(parts, token, turn_id, last_event_id), media_type="text/event-stream"
+    )
+
+
+@router.post("/v1/turns/{turn_id}/stop")
+def stop_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
+    """Ask a running answer to end soon; what is backed by then is its answer."""
+    with denials_recorded(running.parts, principal, f"turn {turn_id}"):
+        running.parts.conversations.turn(principal.name, turn_id)
+        running.answering.stop(turn_id)
+        return _own_turn(running.parts, principal, turn_id)
+
+
+@router.get("/v1/conversations")
+def list_conversations(running: InService, principal: Reader) -> list[ConversationSummary]:
+    """List one's own conversations, the latest used first."""
+    return running.parts.conversations.summaries(principal.name)
+
+
+@router.get("/v1/conversations/{conversation_id}")
+def show_conversation(running: InService, principal: Reader, conversation_id: str) -> Conversation:
+    """Show a conversation with its turns."""
+    parts = running.parts
+    with denials_recorded(parts, principal, f"conversation {conversation_id}"):
+        conversation = parts.conversations.conversation(principal.name, conversation_id)
+    turns = [for_reader(turn, principal, parts.gate) for turn in conversation.turns]
+    return conversation.model_copy(update={"turns": turns})
+
+
+@router.delete("/v1/conversations/{conversation_id}", status_code=204)
+def delete_conversation(running: InService, principal: Reader, conversation_id: str) -> None:
+    """Delete a conversation; answers still being made for it are stopped."""
+    parts = running.parts
+    with denials_recorded(parts, principal, f"conversation {conversation_id}"):
+        conversation = parts.conversations.conversation(principal.name, conversation_id)
+        parts.record.append(ConversationDeleted(principal.name, conversation_id))
+        for turn in conversation.turns:
+            running.answering.stop(turn.turn_id)
+        parts.conversations.delete(principal.name, conversation_id)
+
+
+@router.post("/v1/search")
+def search(running: InService, principal: Reader, asked: Search) -> SearchResult:
+    """Find passages without answering."""
+    return running.parts.assistant.search(asked.question, principal, limit=asked.limit)
+
+
+def for_reader(turn: Turn, principal: Principal, gate: Gate) -> Turn:
+    """Return a stored turn as its owner may see it now.
+
+    An answer that rests on a document the person may no longer read is withheld; passages
+    that only were looked at are left out one by one.
+    """
+    if turn.answer is None:
+        return turn
+    answer = turn.answer
+    named = {citation.version_id for citation in answer.citations}
+    named.update(passage.version_id for passage in answer.passages)
+    readable = {version for version in named if gate.may_read(principal, VersionId(version))}
+    if readable == named:
+        return turn
+    passages = [passage for passage in answer.passages if passage.version_id in readable]
+    if all(citation.version_id in readable for citation in answer.citations):
+        seen = answer.model_copy(update={"passages": passages})
+    else:
+        seen = Answer(
+            outcome=answer.outcome,
+            sentences=[],
+            citations=[],
+            passages=passages,
+            note=WITHHELD,
+            timings=answer.timings,
+        )
+    return turn.model_copy(update={"answer": seen})
+
+
+def _own_turn(parts: ServiceParts, principal: Principal, turn_id: str) -> Turn:
+    turn = parts.conversations.turn(principal.name, turn_id)
+    return for_reader(turn, principal, parts.gate)
+
+
+async def _events(parts: ServiceParts, token: str, turn_id: str, after: int) -> AsyncIterator[str]:
+    """Yield the events of a turn until its answer.
+
+    Asynchronous, unlike the rest: a reader who waits for a slow answer would otherwise hold
+    one of the few threads that serve everybody.
+    """
+    silent_since = time.monotonic()
+    while True:
+        events = await run_in_threadpool(parts.conversations.events, turn_id, after=after)
+        for event in events:
+            after = event.number
+            silent_since = time.monotonic()
+            if event.name == "answer":
+                turn = await run_in_threadpool(_turn_of_listener, parts, token, turn_id)
+                if turn is not None:
+                    yield _server_sent(event, turn.model_dump_json())
+                return
+            yield _server_sent(event, event.data)
+        if time.monotonic() - silent_since >= HEARTBEAT_SECONDS:
+            silent_since = time.monotonic()
+            if await run_in_threadpool(_turn_of_listener, parts, token, turn_id) is None:
+                return
+            yield ": still here\n\n"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _turn_of_listener(parts: ServiceParts, token: str, turn_id: str) -> Turn | None:
+    """Return the turn if the listener is still signed in and it still exists."""
+    try:
+        return _own_turn(parts, parts.identity.principal_of(token), turn_id)
+    except (NotSignedIn, NotFound):
+        return None
+
+
+def _server_sent(event: TurnEvent, data: str) -> str:
+    # Written in ASCII: some readers take U+2028 and its like for the end of a line.
+    plain = json.dumps(json.loads(data), separators=(",", ":"))
+    return f"id: {event.number}\nevent: {event.name}\ndata: {plain}\n\n"
+
+
+def _record_sign_in(parts: ServiceParts, principal: Principal) -> None:
+    parts.record.append(SignedIn(principal.name))
+
+
+def _person(principal: Principal) -> Person:
+    return Person(
+        name=principal.name, groups=sorted(principal.groups), roles=sorted(principal.roles)
+    )

@@ -1,0 +1,196 @@
+"""What the service's routes share: the parts they work with, and the rules of who may take them.
+
+Each route names its rule in its signature: `Reader` (anyone signed in), `Administrator` or
+`Auditor`; a route without one is public. Roles give no right to read: an administrator sees
+documents only by group, and the record only as an auditor.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from audit.events import AccessDenied
+from audit.log import AuditLog
+from audit.verify import Verdict
+from corpus.access import Gate, Principal
+from corpus.catalog import Catalog
+from corpus.documents import Version, VersionId
+from corpus.errors import UnknownDocument, UnknownSource, UnknownVersion
+from corpus.index import VectorIndex
+from corpus.originals import Originals
+from rag.answering import Answering
+from rag.assistant import Assistant
+from rag.conversations import NOT_FOUND, Conversations
+from rag.errors import NotAllowed, NotFound, NotSignedIn
+from rag.generation import ModelServer
+from rag.identity import Identity
+from rag.pages import PageImages
+from rag.store import Clock
+
+VIEWED_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""A page drawn again for the same person sooner than this is one look, not two."""
+
+MOST_VIEWS_REMEMBERED: Final = 10_000
+
+RECORD_VERIFIED_FOR: Final = timedelta(minutes=10)
+
+LONGEST_DENIED: Final = 120
+"""Characters kept on the record of what somebody asked for and was denied."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceParts:
+    """What the service is made of. None as the model means that answers are quotes only."""
+
+    catalog: Catalog
+    originals: Originals
+    assistant: Assistant
+    identity: Identity
+    conversations: Conversations
+    record: AuditLog
+    gate: Gate
+    model: ModelServer | None
+    index: VectorIndex
+    clock: Clock
+
+
+class Views:
+    """Who looked at which page a moment ago.
+
+    The page image is fetched anew at every rerun of a page and at every citation of it. All
+    those fetches are one look of one person, so within a minute only the first is recorded;
+    nothing is shown that is not on record.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[tuple[str, VersionId, int | None], datetime] = OrderedDict()
+        self._lock = Lock()
+
+    def is_new(self, key: tuple[str, VersionId, int | None], now: datetime) -> bool:
+        """Say whether this look must be recorded."""
+        with self._lock:
+            seen_at = self._seen.get(key)
+            return seen_at is None or now - seen_at >= VIEWED_AGAIN_AFTER
+
+    def remember(self, key: tuple[str, VersionId, int | None], now: datetime) -> None:
+        """Note a look that is on record now."""
+        with self._lock:
+            self._seen[key] = now
+            self._seen.move_to_end(key)
+            while len(self._seen) > MOST_VIEWS_REMEMBERED:
+                self._seen.popitem(last=False)
+
+
+class RecordCheck:
+    """Says whether the record is intact, relying on the last full check for a while.
+
+    Args:
+        record: What is checked.
+        clock: Returns the time now, in UTC.
+    """
+
+    def __init__(self, record: AuditLog, clock: Clock) -> None:
+        self._record = record
+        self._clock = clock
+        self._checked: tuple[datetime, Verdict] | None = None
+        self._lock = Lock()
+
+    def verdict(self) -> Verdict:
+        """Return the last verdict, checking anew when it is ten minutes old."""
+        with self._lock:
+            now = self._clock()
+            if self._checked is None or now - self._checked[0] >= RECORD_VERIFIED_FOR:
+                self._checked = (now, self._record.verify())
+            return self._checked[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts, and what lives as long as the service runs."""
+
+    parts: ServiceParts
+    answering: Answering
+    pictures: PageImages
+    views: Views
+    record_check: RecordCheck
+
+
+def running_service(request: Request) -> Running:
+    """Return the service that a request came to."""
+    running: Running = request.app.state.running
+    return running
+
+
+InService = Annotated[Running, Depends(running_service)]
+
+_bearer = HTTPBearer(auto_error=False, description="The token of a session.")
+
+
+def bearer_token(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> str:
+    """Return the token a request came with.
+
+    Raises:
+        NotSignedIn: It came with none.
+    """
+    if credentials is None:
+        raise NotSignedIn("You are not signed in. Sign in first.")
+    return credentials.credentials
+
+
+Token = Annotated[str, Depends(bearer_token)]
+
+
+def signed_in(running: InService, token: Token) -> Principal:
+    """Return who asks, with the groups and roles of this moment."""
+    return running.parts.identity.principal_of(token)
+
+
+Reader = Annotated[Principal, Depends(signed_in)]
+
+
+def _needs(role: str) -> Callable[[Running, Principal], Principal]:
+    def checked(running: InService, principal: Reader) -> Principal:
+        if role not in principal.roles:
+            running.parts.record.append(AccessDenied(principal.name, f"what needs role {role}"))
+            raise NotAllowed(f"This needs the role {role}, which you do not have.")
+        return principal
+
+    return checked
+
+
+Administrator = Annotated[Principal, Depends(_needs("administrator"))]
+Auditor = Annotated[Principal, Depends(_needs("auditor"))]
+
+
+@contextmanager
+def denials_recorded(parts: ServiceParts, principal: Principal, what: str) -> Iterator[None]:
+    """Turn everything that must not be found into one refusal, and put it on record.
+
+    What does not exist is recorded like what belongs to somebody else: otherwise the time that
+    recording takes would tell the two apart.
+    """
+    try:
+        yield
+    except (NotFound, UnknownDocument, UnknownSource, UnknownVersion) as error:
+        parts.record.append(AccessDenied(principal.name, what[:LONGEST_DENIED]))
+        raise NotFound(NOT_FOUND) from error
+
+
+def readable_version(parts: ServiceParts, principal: Principal, version_id: str) -> Version:
+    """Return a version that has passed the gate for this person.
+
+    Raises:
+        NotFound: There is none, or the person may not read it.
+    """
+    if not parts.gate.may_read(principal, VersionId(version_id)):
+        raise NotFound(NOT_FOUND)
+    return parts.catalog.version(VersionId(version_id))

@@ -18,9 +18,9 @@ from rag.wording import (
     words,
 )
 
-FULL_COVERAGE = 0.8
+FULL_COVERAGE = 0.9
 """Part of a sentence's terms that its quote and the headings above it must hold together."""
-QUOTE_COVERAGE = 0.5
+QUOTE_COVERAGE = 0.6
 """Part of its terms that the quote alone must hold."""
 
 
@@ -53,7 +53,7 @@ class _Window:
     quote: Quote
     terms: frozenset[str]
     context_terms: frozenset[str]
-    figures: frozenset[str]
+    context_figures: frozenset[str]
     sentences: tuple[str, ...]
 
 
@@ -92,19 +92,23 @@ def _check(sentence: str, windows: Sequence[_Window]) -> CheckedSentence:
 
 def _supports(window: _Window, sentence: str, claimed: set[str]) -> bool:
     known = window.terms | window.context_terms
-    figures = numbers(sentence) | numbers_in_words(sentence)
+    nearest = _nearest(window.sentences, claimed)
     return (
-        figures <= window.figures
+        _figures(sentence) <= _figures(nearest) | window.context_figures
         and {name for name in names(sentence) if not name.isdigit()} <= known
         and len(claimed & known) >= FULL_COVERAGE * len(claimed)
         and len(claimed & window.terms) >= QUOTE_COVERAGE * len(claimed)
-        and _same_sense(sentence, _nearest(window.sentences, claimed))
+        and _same_sense(sentence, nearest)
     )
 
 
 def _nearest(candidates: Sequence[str], claimed: set[str]) -> str:
-    """Return the sentence that is spoken of: a denial in its neighbour does not deny it."""
+    """Return the sentence spoken of: figures and denials of its neighbour are not its own."""
     return max(candidates, key=lambda text: len(claimed & terms(text)))
+
+
+def _figures(text: str) -> set[str]:
+    return numbers(text) | numbers_in_words(text)
 
 
 def _same_sense(claim: str, source: str) -> bool:
@@ -117,7 +121,11 @@ def _same_sense(claim: str, source: str) -> bool:
 def _windows(number: int, passage: AuthorizedChunk) -> list[_Window]:
     found = passage.found
     spans = sentences(found.text)
-    pairs = [Span(first.start, second.end) for first, second in pairwise(spans)]
+    pairs = [
+        Span(first.start, second.end)
+        for first, second in pairwise(spans)
+        if "\n" not in found.text[first.end : second.start]  # rows of a table make no pair
+    ]
     context = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
     return [_window(number, passage, span, context) for span in [*spans, *pairs]]
 
@@ -130,7 +138,7 @@ def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> 
         quote=Quote(number, Span(span.start + start, span.end + start), text),
         terms=frozenset(terms(text) | stems),
         context_terms=frozenset(terms(context) | {stem(word) for word in words(context)}),
-        figures=frozenset(numbers(text) | numbers_in_words(text) | numbers(context)),
+        context_figures=frozenset(numbers(context)),
         sentences=tuple(each.of(text) for each in sentences(text)),
     )
 

@@ -27,6 +27,18 @@ def test_a_backed_sentence_cites_the_narrowest_span() -> None:
     assert checked.quote.text == "Every member of staff has 27 days of annual leave a year."
 
 
+def test_a_figure_of_the_next_sentence_is_not_borrowed() -> None:
+    text = "Electric cars owned by staff are paid as any car. Company electric cars get 7p a mile."
+
+    assert check("Electric cars owned by staff are paid 7p a mile.", text).quote is None
+
+
+def test_rows_of_a_table_lend_each_other_nothing() -> None:
+    rows = "Time limit | 90 days | 60 days\nEvening meal | £25 | £32"
+
+    assert check("The limit for an evening meal is £25.", rows).quote is None
+
+
 def test_offsets_are_those_of_the_version() -> None:
     checked = check("Requests are approved by Priya Nair.", LEAVE)
 

@@ -19,7 +19,7 @@ from audit.events import (
 )
 from audit.log import AuditLog
 from corpus.access import AuthorizedChunk, Gate, Principal
-from corpus.documents import Box, line_boxes, page_of
+from corpus.documents import Box, line_boxes
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from rag.citations import CheckedSentence, Quote, check_draft
@@ -45,6 +45,8 @@ from rag.wording import Span
 CANDIDATES = 40
 PASSAGES = 8
 MAXIMUM_ANSWER_TOKENS = 160
+FURTHER_PAGES_OF_A_CHUNK = 3
+"""Pages after its first one that a chunk of at most 200 words may reach."""
 
 Progress = Callable[[Step | DraftDelta], None]
 Stopped = Callable[[], bool]
@@ -281,13 +283,13 @@ class Assistant:
 
     def _citation(self, number: int, quote: Quote, chunk: AuthorizedChunk) -> Citation:
         found = chunk.found
-        version = self._catalog.version(found.version_id)
         boxes: list[Box] = []
-        if version.page_count:
-            pages = self._catalog.pages_of(found.version_id)
-            first = page_of(pages, quote.span.start) or 0
-            last = page_of(pages, quote.span.end - 1) or first
-            words = self._catalog.words_of(found.version_id, first_page=first, last_page=last)
+        if (first_page := found.chunk.page) is not None:
+            words = self._catalog.words_of(
+                found.version_id,
+                first_page=first_page,
+                last_page=first_page + FURTHER_PAGES_OF_A_CHUNK,
+            )
             boxes = line_boxes(words, quote.span.start, quote.span.end)
         return Citation(
             number=number,

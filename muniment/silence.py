@@ -1,8 +1,9 @@
 """Nothing leaves the building: switches set on import, and sockets that reach only named hosts.
 
 Import this module before any other in every process. Importing it changes the environment of
-the process (the one module here whose import acts), because third-party libraries read their
-switches while they are imported. ``enforce`` then installs the refusal in the interpreter.
+the process and mutes libraries (the one module here whose import acts), because third-party
+libraries read their switches while they are imported. ``enforce`` then installs the refusal in
+the interpreter.
 
 The refusal is a Python audit hook: it sees every look-up and connection made through the
 ``socket`` module, whoever makes it, in every thread. It does not see native code that opens
@@ -53,6 +54,10 @@ SWITCHES: Final[Mapping[str, str]] = {
 """Every switch that keeps a component quiet. A cache folder (``TIKTOKEN_CACHE_DIR``,
 ``NLTK_DATA``) is deliberately not among them: it would hide the copy bundled in a package and
 send the library to the network for another."""
+
+MUTED_MODULES: Final = ("openvino_telemetry",)
+"""Made impossible to import: OpenVINO then uses its own silent stand-in. It has no switch that
+holds without a file in every home folder, and reports each model conversion until told not to."""
 
 PROXY_VARIABLES: Final = frozenset(
     {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
@@ -171,6 +176,8 @@ def _silence_this_process() -> None:
     for name in [name for name in os.environ if _is_proxy(name)]:
         del os.environ[name]
     os.environ.update(SWITCHES)
+    for module in MUTED_MODULES:
+        sys.modules[module] = None  # type: ignore[assignment]  # an import of it then fails
 
 
 def _is_proxy(name: str) -> bool:

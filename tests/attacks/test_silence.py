@@ -224,6 +224,13 @@ def test_a_child_gets_a_silent_environment_whatever_it_started_from() -> None:
     assert variables == {"HOME": "/nowhere", **silence.SWITCHES}
 
 
+@pytest.mark.parametrize("module", silence.MUTED_MODULES)
+def test_a_muted_library_cannot_be_imported(module: str) -> None:
+    done = run_python(f"from muniment import silence\nimport {module}")
+
+    assert "ModuleNotFoundError" in done.stderr
+
+
 def test_folders_that_hide_bundled_files_are_left_alone() -> None:
     assert not {"TIKTOKEN_CACHE_DIR", "NLTK_DATA"} & silence.SWITCHES.keys()
 

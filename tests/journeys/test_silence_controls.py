@@ -198,3 +198,21 @@ def test_the_parser_library_phones_home_without_our_switches_and_not_with_them()
 
     assert without.exit_code == 3
     assert (with_switches.exit_code, with_switches.left) == (0, [])
+
+
+def test_the_embedding_engine_phones_home_without_our_silence_and_not_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reports every conversion of a model unless its reporter cannot be imported."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    convert = (
+        "import openvino, torch\n"
+        "openvino.convert_model(torch.nn.Linear(2, 2), example_input=torch.zeros(1, 2))\n"
+    )
+
+    without = python(convert)
+    silenced = python(f"from muniment import silence\n{convert}")
+
+    assert without.exit_code == 3
+    assert (silenced.exit_code, silenced.left) == (0, [])

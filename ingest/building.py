@@ -47,12 +47,18 @@ class DocumentBuilder:
         """Append a table whose first row names the columns when it can."""
         cells = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
         cells = [row for row in cells if any(row)]
-        header = cells[0] if len(cells) > 1 and names_columns(cells[0]) else []
+        while len(cells) > 1 and len(cells[0]) > 1 and sum(map(bool, cells[0])) == 1:
+            self.add(BlockKind.PARAGRAPH, joined([cell for cell in cells.pop(0) if cell]))
+        header: list[str] = []
         for number, row in enumerate(cells):
-            context = joined(header) if header and number else ""
+            context = joined(header)
+            if not number and len(cells) > 1 and names_columns(row):
+                header = row
             self.add(BlockKind.TABLE_ROW, joined(row), place=place, context=context)
 
-    def finish(self, *, title: str = "", properties: dict[str, str] | None = None) -> ParsedDocument:
+    def finish(
+        self, *, title: str = "", properties: dict[str, str] | None = None
+    ) -> ParsedDocument:
         """Return the document.
 
         Raises:

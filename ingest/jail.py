@@ -145,7 +145,7 @@ def parse_in_jail(data_path: Path, *, media_type: str, limits: Limits) -> Parsed
 
 def _start_helper() -> subprocess.Popen[bytes]:
     home = Path(ingest.__file__).resolve().parents[1]
-    return subprocess.Popen(  # noqa: S603 - this interpreter and a module of this package
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "ingest.jail_main"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

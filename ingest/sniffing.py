@@ -29,8 +29,19 @@ RATIO_MATTERS_ABOVE_BYTES = 50 * 1024 * 1024
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", PNG), (b"\xff\xd8\xff", JPEG), (b"II*\0", TIFF), (b"MM\0*", TIFF))
 _OFFICE_PARTS = (("word/", DOCX), ("ppt/", PPTX), ("xl/", XLSX))
-_MAIL_HEADERS = (b"from:", b"to:", b"subject:", b"date:", b"received:", b"mime-version:",
-                 b"return-path:", b"message-id:", b"delivered-to:", b"x-", b"reply-to:")
+_MAIL_HEADERS = (
+    b"from:",
+    b"to:",
+    b"subject:",
+    b"date:",
+    b"received:",
+    b"mime-version:",
+    b"return-path:",
+    b"message-id:",
+    b"delivered-to:",
+    b"x-",
+    b"reply-to:",
+)
 _TEXT_KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".csv": CSV}
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PLAUSIBLE_CONTROLS = frozenset(b"\t\n\r\f\x1b")

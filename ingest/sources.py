@@ -139,7 +139,7 @@ def _look_at(location: Path, path: str, root: Path) -> Listed:
 
 def _excluding_rule(location: Path, root: Path) -> str:
     name = location.name.lower()
-    if name.startswith("~$") or name.startswith(".~lock"):
+    if name.startswith(("~$", ".~lock")):
         return "Lock files of office programs are left out."
     if name.startswith("."):
         return "Hidden files are left out."

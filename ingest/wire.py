@@ -1,5 +1,6 @@
 """A parsed document as bytes, for the way out of the jail: JSON and plain numbers, no pickle."""
 
+import itertools
 import json
 
 import numpy as np
@@ -81,7 +82,7 @@ def _check_offsets(parsed: ParsedDocument) -> None:
     spans = [(block.start, block.end) for block in parsed.blocks]
     if any(not 0 <= start < stop <= end for start, stop in spans):
         raise Malformed("a block leads out of the text")
-    if any(first[1] > second[0] for first, second in zip(spans, spans[1:], strict=False)):
+    if any(first[1] > second[0] for first, second in itertools.pairwise(spans)):
         raise Malformed("blocks overlap")
     if any(not 0 <= word.start < word.end <= end for word in parsed.words):
         raise Malformed("a word leads out of the text")

@@ -1,5 +1,7 @@
 """Lines and rows of all pages into one text with blocks: what is a heading, what is furniture."""
 
+import functools
+import operator
 import re
 import statistics
 from collections import Counter
@@ -24,7 +26,7 @@ SHORT_LINE_SHARE = 0.7
 
 _NUMBER = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?\s+(?=[A-Z\"'(])")
 _PART = re.compile(r"^(part|schedule|appendix|annex|section|chapter|article)\s+[A-Z0-9]+\b", re.I)
-_BULLET = re.compile(r"^([•●▪◦–‣■□*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S")
+_BULLET = re.compile(r"^([•●▪◦\u2013‣■□*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S")
 _PAGE_NUMBER = re.compile(r"^(page\s+)?\W{0,2}\d{1,4}\W{0,2}(\s*(of|/)\s*\d{1,4})?$", re.I)
 _DIGITS = re.compile(r"\d+")
 
@@ -57,7 +59,9 @@ class _Piece:
     context: str = ""
 
 
-def assemble(pages: Sequence[PageItems], *, title: str, properties: dict[str, str]) -> ParsedDocument:
+def assemble(
+    pages: Sequence[PageItems], *, title: str, properties: dict[str, str]
+) -> ParsedDocument:
     """Return the document that the pages make.
 
     Raises:
@@ -108,7 +112,11 @@ class _Style:
         bold: Counter[bool] = Counter()
         for page in pages:
             for item in page.items:
-                words = item.words if isinstance(item, Line) else sum(item.cells, [])
+                words = (
+                    item.words
+                    if isinstance(item, Line)
+                    else functools.reduce(operator.iadd, item.cells, [])
+                )
                 for word in words:
                     sizes[word.size] += len(word.text)
                     bold[word.bold] += len(word.text)
@@ -313,9 +321,7 @@ class _Writer:
                 self._append(" ")
             start = self._length
             self._append(word.text)
-            self._words.append(
-                Word(start, self._length, page, word.x0, word.y0, word.x1, word.y1)
-            )
+            self._words.append(Word(start, self._length, page, word.x0, word.y0, word.x1, word.y1))
 
     def _append(self, text: str) -> None:
         self._parts.append(text)

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as raw
+from pypdfium2 import raw
 
 MAXIMUM_CHARACTERS = 400_000
 """On one page; a page of a book has three thousand."""
@@ -163,9 +163,7 @@ class _Reader:
         return self._words
 
     def _add(self, index: int, code: int) -> None:
-        if not raw.FPDFText_GetLooseCharBox(
-            self._text_page, index, ctypes.byref(self._rectangle)
-        ):
+        if not raw.FPDFText_GetLooseCharBox(self._text_page, index, ctypes.byref(self._rectangle)):
             return
         left, top = self._rectangle.left, self._rectangle.top
         right, bottom = self._rectangle.right, self._rectangle.bottom

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as raw
+from pypdfium2 import raw
 
 from corpus.documents import ParsedDocument
 from ingest.building import clean
@@ -94,9 +94,7 @@ class _Reader:
         if not any(page.items for page in pages) and self._unrecognised:
             raise Quarantined(Reason.RECOGNITION_UNAVAILABLE)
         metadata = self._document.get_metadata_dict(skip_empty=True)
-        properties = {
-            name: clean(value) for name, value in metadata.items() if name in _PROPERTIES
-        }
+        properties = {name: clean(value) for name, value in metadata.items() if name in _PROPERTIES}
         unread = sorted({*self._unrecognised, *self._broken})
         if unread:
             properties["Unread pages"] = ", ".join(str(number + 1) for number in unread)

@@ -96,7 +96,7 @@ def _with_tesseract(program: str, picture: Image.Image, points: float) -> Recogn
 
 
 @lru_cache(maxsize=1)
-def _rapidocr() -> Any:  # noqa: ANN401 - the engine ships no types
+def _rapidocr() -> Any:
     # Imported here: it takes seconds and most documents need no recognition.
     try:
         from rapidocr import EngineType, RapidOCR  # noqa: PLC0415

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pypdfium2 as pdfium
-import pypdfium2.raw as raw
+from pypdfium2 import raw
 
 MAXIMUM_OBJECTS = 20_000
 MAXIMUM_SEGMENTS = 4_000

@@ -62,4 +62,4 @@ def _is_heading(line: str) -> bool:
 
 def _depth(line: str) -> int:
     numbered = _NUMBERED.match(line)
-    return line.split()[0].rstrip(".").count(".") + 1 if numbered else 1
+    return line.split(maxsplit=1)[0].rstrip(".").count(".") + 1 if numbered else 1

@@ -52,9 +52,8 @@ def _add_rows(builder: DocumentBuilder, sheet: str, rows: Iterator[tuple[int, li
     for number, cells in rows:
         place = f"Sheet {sheet}, row {number}"
         filled = [cell for cell in cells if cell]
-        if len(filled) == 1 and cells[0]:
+        if len(filled) == 1 and not header:
             builder.add(BlockKind.PARAGRAPH, filled[0], place=place)
-            header = header if len(cells) > 1 else []
             continue
         while cells and not cells[-1]:
             cells.pop()

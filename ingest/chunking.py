@@ -1,0 +1,223 @@
+"""Cuts a document into chunks along its own structure.
+
+A chunk is a span of the text, so a citation inside it can always be traced to page and boxes.
+Headings and furniture part chunks; paragraphs and table rows stay whole where they fit.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from llama_index.core.node_parser import SentenceSplitter
+
+from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, page_of
+
+_ROW_NUMBER = re.compile(r"^(.*, row )(\d+)$")
+_SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s)[^.!?\n]*)*(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)\s*")
+_TOKEN = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """How long chunks are, in words; English has about 1.4 word pieces to a word.
+
+    Attributes:
+        target: A chunk this long takes no further block.
+        maximum: No chunk is longer, unless one unbroken word is.
+        heading: A chunk at least this long ends where a new section starts.
+    """
+
+    target: int = 130
+    maximum: int = 190
+    heading: int = 40
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A chunk while it grows."""
+
+    start: int
+    end: int
+    words: int
+    path: tuple[str, ...]
+    place: str
+    last_place: str
+    context: str
+    only_headings: bool
+
+
+def cut(parsed: ParsedDocument, *, limits: ChunkLimits = ChunkLimits()) -> list[Chunk]:
+    """Return the chunks of a document, in the order of its text.
+
+    They never overlap and never touch furniture; together they cover every other block.
+    """
+    return [
+        _chunk(number, piece, parsed) for number, piece in enumerate(_Cutter(parsed, limits).cut())
+    ]
+
+
+def search_text(title: str, chunk: Chunk, text: str) -> str:
+    """Return what is embedded for a chunk: its text with what a reader would see around it."""
+    own_heading = bool(chunk.heading_path) and text.startswith(chunk.heading_path[-1])
+    path = chunk.heading_path[:-1] if own_heading else chunk.heading_path
+    above = [title, *(heading for heading in path if heading != title)]
+    context = chunk.context if chunk.context and chunk.context not in text else ""
+    place = chunk.place.split(", row")[0]
+    return "\n".join(
+        part for part in (" \u203a ".join(filter(None, above)), place, context, text) if part
+    )
+
+
+def index_text(title: str, chunk: Chunk, text: str) -> str:
+    """Return what the word index sees of a chunk."""
+    return search_text(title, chunk, text)
+
+
+class _Cutter:
+    def __init__(self, parsed: ParsedDocument, limits: ChunkLimits) -> None:
+        self._text = parsed.text
+        self._blocks = parsed.blocks
+        self._limits = limits
+        self._headings: list[tuple[int, str]] = []
+        self._pieces: list[_Piece] = []
+        self._open: _Piece | None = None
+
+    def cut(self) -> list[_Piece]:
+        for block in self._blocks:
+            if block.kind is BlockKind.FURNITURE:
+                self._close()
+            else:
+                self._take(block)
+        self._close()
+        return self._pieces
+
+    def _take(self, block: Block) -> None:
+        if block.kind is BlockKind.HEADING:
+            self._enter_section(block)
+        words = self._count(block.start, block.end)
+        if self._open and self._must_part(self._open, block, words):
+            self._close()
+        if words > self._limits.maximum:
+            for start, end in self._split(block):
+                self._close()
+                self._grow(block, start, end, self._count(start, end))
+        else:
+            self._grow(block, block.start, block.end, words)
+
+    def _enter_section(self, block: Block) -> None:
+        while self._headings and self._headings[-1][0] >= block.level:
+            self._headings.pop()
+        heading = " ".join(self._text[block.start : block.end].split())
+        piece = self._open
+        if piece and not piece.only_headings:
+            if piece.words >= self._limits.heading or not self._headings:
+                self._close()
+        self._headings.append((block.level, heading))
+
+    def _must_part(self, piece: _Piece, block: Block, words: int) -> bool:
+        if _sheet(block.place) != _sheet(piece.place):
+            return True
+        if piece.only_headings:
+            return piece.words + words > self._limits.maximum and words <= self._limits.maximum
+        if block.context and piece.context and block.context != piece.context:
+            return True
+        if piece.words >= self._limits.target:
+            return True
+        return piece.words + words > self._limits.maximum
+
+    def _grow(self, block: Block, start: int, end: int, words: int) -> None:
+        path = tuple(heading for _, heading in self._headings)
+        heading = block.kind is BlockKind.HEADING
+        piece = self._open
+        if piece is None:
+            self._open = _Piece(
+                start, end, words, path, block.place, block.place, block.context, heading
+            )
+            return
+        piece.path = path if piece.only_headings else _shared(piece.path, path)
+        piece.end = end
+        piece.words += words
+        piece.last_place = block.place
+        piece.context = piece.context or block.context
+        piece.only_headings = piece.only_headings and heading
+
+    def _close(self) -> None:
+        if self._open:
+            self._pieces.append(self._open)
+        self._open = None
+
+    def _count(self, start: int, end: int) -> int:
+        return sum(1 for _ in _TOKEN.finditer(self._text, start, end))
+
+    def _split(self, block: Block) -> list[tuple[int, int]]:
+        """Return spans of whole sentences that cover a block that is too long."""
+        text = self._text[block.start : block.end]
+        position = 0
+        spans = []
+        for part in _splitter(self._limits.target).split_text(text):
+            found = text.find(part, position)
+            if not part or found < 0:
+                continue
+            position = found + len(part)
+            spans.append((block.start + found, block.start + position))
+        return _covering(spans, block)
+
+
+@lru_cache(maxsize=4)
+def _splitter(words: int) -> SentenceSplitter:
+    return SentenceSplitter(
+        chunk_size=words,
+        chunk_overlap=0,
+        tokenizer=_TOKEN.findall,
+        chunking_tokenizer_fn=_sentences,
+        include_metadata=False,
+    )
+
+
+def _sentences(text: str) -> list[str]:
+    return [found[0] for found in _SENTENCE.finditer(text) if found[0]]
+
+
+def _covering(spans: list[tuple[int, int]], block: Block) -> list[tuple[int, int]]:
+    """Return the spans stretched so that nothing of the block falls between them."""
+    if not spans:
+        return [(block.start, block.end)]
+    starts = [block.start, *(start for start, _ in spans[1:])]
+    ends = [*starts[1:], block.end]
+    return list(zip(starts, ends, strict=True))
+
+
+def _shared(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    kept = []
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
+def _sheet(place: str) -> str:
+    found = _ROW_NUMBER.match(place)
+    return found[1].removesuffix(", row ") if found else place
+
+
+def _chunk(number: int, piece: _Piece, parsed: ParsedDocument) -> Chunk:
+    return Chunk(
+        number,
+        piece.start,
+        piece.end,
+        piece.path,
+        page_of(parsed.pages, piece.start),
+        _place(piece.place, piece.last_place),
+        piece.context,
+    )
+
+
+def _place(first: str, last: str) -> str:
+    start, end = _ROW_NUMBER.match(first), _ROW_NUMBER.match(last)
+    if end and not start:
+        return last if first == _sheet(last) else first
+    if not start or not end or start[2] == end[2]:
+        return first
+    return f"{start[1].removesuffix('row ')}rows {start[2]} to {end[2]}"

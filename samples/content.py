@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HERE = Path(__file__).parent
+WRITTEN = HERE / "content"
+DOCUMENTS = HERE / "documents"
 FENCE = "---\n"
 
 

@@ -7,19 +7,26 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from samples.content import Content, Heading, Item, Paragraph, Table, plain, read_all
+from samples.content import (
+    DOCUMENTS,
+    HERE,
+    WRITTEN,
+    Content,
+    Heading,
+    Item,
+    Paragraph,
+    Table,
+    plain,
+    read_all,
+)
 from samples.office import render_docx, render_pptx, render_xlsx
 from samples.paper import FIRM, render_pdf, render_scan
-
-HERE = Path(__file__).parent
-CONTENT = HERE / "content"
-DOCUMENTS = HERE / "documents"
 
 
 def generate(folder: Path) -> list[Path]:
     """Write every sample document below a folder; the same content gives the same bytes."""
     written = []
-    for content in read_all(CONTENT):
+    for content in read_all(WRITTEN):
         path = folder / content.target
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(render(content))

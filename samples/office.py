@@ -5,11 +5,15 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Protocol
 
 from docx import Document
-from openpyxl import Workbook
-from openpyxl.styles import Font
+from docx.opc.coreprops import CoreProperties as WordProperties
+from openpyxl import Workbook  # type: ignore[import-untyped]
+from openpyxl.styles import Font  # type: ignore[import-untyped]
 from pptx import Presentation
+from pptx.parts.coreprops import CorePropertiesPart
+from pptx.slide import Slide
 from pptx.util import Inches, Pt
 
 from samples.content import Content, Heading, Item, Paragraph, Part, Table, plain
@@ -19,6 +23,13 @@ WRITTEN = datetime(2025, 4, 14, 9, 0)  # noqa: DTZ001 -- Office properties carry
 EPOCH = (2025, 4, 14, 9, 0, 0)
 WIDEST_COLUMN = 60
 TITLE_LAYOUT, TEXT_LAYOUT = 0, 1
+
+
+class Savable(Protocol):
+    """What Office libraries write to a stream."""
+
+    def save(self, target: io.BytesIO, /) -> None:
+        """Write the whole document."""
 
 
 def render_docx(content: Content) -> bytes:
@@ -91,7 +102,7 @@ def render_pptx(content: Content) -> bytes:
     return _packed(deck)
 
 
-def _place_table(slide: "Slide", table: Table) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _place_table(slide: Slide, table: Table) -> None:
     shape = slide.shapes.add_table(
         len(table.rows), len(table.rows[0]), Inches(0.5), Inches(4.2), Inches(9), Inches(2)
     )
@@ -120,7 +131,7 @@ def _value(cell: str) -> str | int | float:
     return cell
 
 
-def _state(properties: "CoreProperties", content: Content) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _state(properties: WordProperties | CorePropertiesPart, content: Content) -> None:
     properties.title = content.fields["title"]
     properties.author = FIRM
     properties.last_modified_by = FIRM
@@ -128,7 +139,7 @@ def _state(properties: "CoreProperties", content: Content) -> None:  # type: ign
     properties.modified = WRITTEN
 
 
-def _packed(document: "Savable") -> bytes:  # type: ignore[name-defined]  # noqa: F821
+def _packed(document: Savable) -> bytes:
     """Save, then pack again with fixed times: Office libraries stamp the hour they ran."""
     saved = io.BytesIO()
     document.save(saved)

@@ -46,6 +46,8 @@ COVER_FIELDS = {
     "review": "Next review",
     "class": "Classification",
 }
+FRAME_PADDING = 6
+"""What reportlab leaves free inside a frame, on each side."""
 SCAN_DPI = 200
 SCAN_SIZE = (1654, 2339)
 SCAN_MARGIN = 210
@@ -108,7 +110,7 @@ def render_pdf(content: Content) -> bytes:
         ]
     )
     story = _opening(content, styles)
-    story.extend(_flow(content.parts, styles, document.width))
+    story.extend(_flow(content.parts, styles, document.width - 2 * FRAME_PADDING))
     document.build(story)
     return buffer.getvalue()
 

@@ -1,20 +1,19 @@
 """Put the parts together: the one place where programs, libraries and settings meet."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from corpus.catalog import Catalog
-from ingest.pipeline import Pipeline
-
 from audit.log import AuditLog
 from corpus.access import Gate
+from corpus.catalog import Catalog
 from corpus.embedding import Embedder
 from corpus.index import VectorIndex, open_index
 from corpus.index.bm25 import Bm25Encoder
 from corpus.originals import Originals
+from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
@@ -74,62 +73,33 @@ def open_house(settings: Settings, *, worker: bool) -> Iterator[House]:
     Raises:
         corpus.errors.IndexUnavailable: The embedded index belongs to another process.
     """
-    catalog = open_catalog(settings)
-    record = open_record(settings)
-    embedder = _load_embedder(settings)
-    index = open_index(
-        folder=settings.data / "index",
-        url=settings.qdrant_url,
-        api_key=settings.qdrant_key,
-        dimension=embedder.dimension,
-        fingerprint=embedder.fingerprint,
-    )
-    try:
-        yield _furnish(settings, catalog, record, embedder, index, worker=worker)
-    finally:
-        index.flush()
-        index.close()
-
-
-def _furnish(
-    settings: Settings,
-    catalog: Catalog,
-    record: AuditLog,
-    embedder: Embedder,
-    index: VectorIndex,
-    *,
-    worker: bool,
-) -> House:
-    originals = Originals(settings.data / "originals")
-    bm25 = Bm25Encoder()
-    gate = catalog.gate()
-    model = model_of(settings)
-    pipeline = None
-    if worker:
-        pipeline = Pipeline(
-            catalog=catalog,
-            originals=originals,
-            index=index,
-            embedder=embedder,
-            bm25=bm25,
-            record=record,
-            settings=ingest_settings(settings),
-            clock=utc_now,
+    with ExitStack() as stack:
+        catalog = stack.enter_context(closing(open_catalog(settings)))
+        record = stack.enter_context(closing(open_record(settings)))
+        identity = stack.enter_context(closing(open_identity(settings)))
+        conversations = stack.enter_context(
+            closing(Conversations.open(settings.service_database_url, clock=utc_now))
         )
-    return House(
-        settings=settings,
-        clock=utc_now,
-        catalog=catalog,
-        originals=originals,
-        embedder=embedder,
-        bm25=bm25,
-        index=index,
-        record=record,
-        gate=gate,
-        identity=open_identity(settings),
-        conversations=Conversations.open(settings.service_database_url, clock=utc_now),
-        model=model,
-        assistant=Assistant(
+        embedder = _load_embedder(settings)
+        index = stack.enter_context(closing(_open_index(settings, embedder)))
+        stack.callback(index.flush)
+        originals = Originals(settings.data / "originals")
+        bm25 = Bm25Encoder()
+        gate = catalog.gate()
+        model = model_of(settings)
+        pipeline = None
+        if worker:
+            pipeline = Pipeline(
+                catalog=catalog,
+                originals=originals,
+                index=index,
+                embedder=embedder,
+                bm25=bm25,
+                record=record,
+                settings=ingest_settings(settings),
+                clock=utc_now,
+            )
+        assistant = Assistant(
             catalog=catalog,
             gate=gate,
             index=index,
@@ -137,8 +107,32 @@ def _furnish(
             bm25=bm25,
             model=model,
             record=record,
-        ),
-        pipeline=pipeline,
+        )
+        yield House(
+            settings=settings,
+            clock=utc_now,
+            catalog=catalog,
+            originals=originals,
+            embedder=embedder,
+            bm25=bm25,
+            index=index,
+            record=record,
+            gate=gate,
+            identity=identity,
+            conversations=conversations,
+            model=model,
+            assistant=assistant,
+            pipeline=pipeline,
+        )
+
+
+def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:
+    return open_index(
+        folder=settings.data / "index",
+        url=settings.qdrant_url,
+        api_key=settings.qdrant_key,
+        dimension=embedder.dimension,
+        fingerprint=embedder.fingerprint,
     )
 
 

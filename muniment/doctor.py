@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 
@@ -108,7 +109,8 @@ def _memory(settings: Settings) -> str:
 
 
 def _record(settings: Settings) -> str:
-    verdict = open_record(settings).verify()
+    with closing(open_record(settings)) as record:
+        verdict = record.verify()
     if not verdict.intact:
         raise MunimentError(
             f"altered: {verdict.fault}. Keep the data folder as it is and tell your auditor."
@@ -117,11 +119,8 @@ def _record(settings: Settings) -> str:
 
 
 def _catalog(settings: Settings) -> str:
-    catalog = open_catalog(settings)
-    try:
+    with closing(open_catalog(settings)) as catalog:
         documents, quarantined = catalog.live_document_count(), len(catalog.quarantined())
-    finally:
-        catalog.close()
     return f"{documents} documents, {quarantined} files in quarantine"
 
 

@@ -1,15 +1,15 @@
 """The commands ``ingest`` and ``source``."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
-from corpus.catalog import Catalog, FileOutcome, Run, Source
 from rich.console import Console
 
 from audit.events import SourceChanged
 from audit.log import AuditLog
+from corpus.catalog import Catalog, FileOutcome, Run, Source
 from muniment.ingestion import bring_in, declare_source
 from muniment.progress import OUTCOMES, show_outcomes
 from muniment.running import make_data_folder
@@ -188,9 +188,8 @@ def _warn_if_unreadable(one: Source) -> None:
 @contextmanager
 def _stores(settings: Settings) -> Iterator[tuple[Catalog, AuditLog]]:
     make_data_folder(settings.data)
-    record = open_record(settings)
-    catalog = open_catalog(settings)
-    try:
+    with (
+        closing(open_record(settings)) as record,
+        closing(open_catalog(settings)) as catalog,
+    ):
         yield catalog, record
-    finally:
-        catalog.close()

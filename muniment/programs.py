@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from ingest.worker import Worker
-from rag.service import ServiceParts, create_service
-
 from audit.events import SystemStarted, SystemStopped
+from ingest.worker import Worker
 from muniment.assembly import House, open_house
 from muniment.listening import serve_application
 from muniment.settings import Settings
+from rag.service import ServiceParts, create_service
 
 WORKER_END_SECONDS = 6.0
 """How long the worker may take to put its document down; the rest is undone at the next start."""
@@ -22,7 +21,10 @@ def serve_rag(settings: Settings, *, host: str) -> None:
     """Serve the HTTP interface, with the ingest worker in a thread, until told to stop."""
     with open_house(settings, worker=True) as house, _on_record(house), working(house):
         serve_application(
-            create_service(_parts(house)), settings, host=host, port=settings.service_port
+            create_service(_parts(house), allowed_hosts=settings.page_host_names),
+            settings,
+            host=host,
+            port=settings.service_port,
         )
 
 

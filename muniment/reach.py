@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -13,9 +13,12 @@ from muniment.errors import MunimentError, ServiceUnreachable
 from muniment.running import make_data_folder, running_in
 from muniment.settings import Settings
 from muniment.stores import open_identity
-from rag.assistant import Assistant
 from rag.contract import Answer, Ask, Problem, Search, SearchResult, Turn
 from rag.errors import NotSignedIn
+
+if TYPE_CHECKING:
+    # Importing it loads the embedding engine, which a question to a running service never needs.
+    from rag.assistant import Assistant
 
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 600.0
@@ -122,7 +125,7 @@ class LocalDesk:
         person: On whose behalf.
     """
 
-    def __init__(self, assistant: Assistant, person: Principal) -> None:
+    def __init__(self, assistant: "Assistant", person: Principal) -> None:
         self._assistant = assistant
         self._person = person
 
@@ -156,7 +159,7 @@ def _refusal(reply: httpx.Response) -> Exception:
 
 
 @contextmanager
-def _parts_here(settings: Settings) -> Iterator[Assistant]:
+def _parts_here(settings: Settings) -> "Iterator[Assistant]":
     from muniment.assembly import open_house  # noqa: PLC0415 - loads models; only where needed
 
     with open_house(settings, worker=False) as house:

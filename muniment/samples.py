@@ -6,11 +6,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.catalog import Catalog, Source
-
 from audit.events import SourceChanged, UserChanged
 from audit.log import AuditLog
-from corpus.access import AccessRule
+from corpus.catalog import Catalog
+from corpus.records import AccessRule, Source
 from muniment.errors import InputMissing
 from muniment.settings import CHECKOUT
 from rag.identity import Identity
@@ -25,6 +24,7 @@ class SampleAccount:
     """An invented person."""
 
     name: str
+    description: str
     groups: tuple[str, ...]
     roles: tuple[str, ...]
 
@@ -63,7 +63,10 @@ def read_samples(declaration: Path = DECLARATION) -> Samples:
         ),
         accounts=tuple(
             SampleAccount(
-                account["name"], tuple(account["groups"]), tuple(account.get("roles", []))
+                name=account["name"],
+                description=account.get("description", ""),
+                groups=tuple(account["groups"]),
+                roles=tuple(account.get("roles", [])),
             )
             for account in declared["accounts"]
         ),
@@ -111,10 +114,11 @@ def sample_passwords(data: Path) -> list[tuple[str, str, str]]:
 
 
 def _accounts_text(samples: Samples, passwords: dict[str, str]) -> str:
-    lines = ["# Sample accounts: name, password, groups and roles. Remove this file when read."]
-    for account in samples.accounts:
-        about = ", ".join((*account.groups, *account.roles))
-        lines.append(f"{account.name}\t{passwords[account.name]}\t{about}")
+    lines = ["# Sample accounts: name, password, who it is. Remove this file when read."]
+    lines += [
+        f"{account.name}\t{passwords[account.name]}\t{account.description}"
+        for account in samples.accounts
+    ]
     return "\n".join(lines) + "\n"
 
 

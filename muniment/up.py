@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from corpus.catalog import Catalog
 from rich.console import Console
 
+from corpus.catalog import Catalog, RunId
 from muniment.children import Child, end_all, last_lines
 from muniment.errors import DataFolderUnusable, ProgramEnded
 from muniment.listening import require_free
@@ -99,7 +99,7 @@ class _Site:
         if self.model is not None:
             self.model.start()
 
-    def wait_until_ready(self, stop: _Stop, run_ids: list[str]) -> bool:
+    def wait_until_ready(self, stop: _Stop, run_ids: list[RunId]) -> bool:
         """Show progress until questions can be asked; False when told to stop before."""
         with RunDisplay(self.console) as display:
             while not stop.wait(POLL_SECONDS):
@@ -193,23 +193,19 @@ def _check(settings: Settings, plan: ModelPlan | None) -> None:
         require_free("127.0.0.1", plan.port, setting="model_port", what="the model server")
 
 
-def _prepare(settings: Settings, *, samples: bool) -> list[str]:
+def _prepare(settings: Settings, *, samples: bool) -> list[RunId]:
     """Bring the databases up to date, declare the samples, and queue what is to be read."""
-    catalog, record, identity = (
-        open_catalog(settings),
-        open_record(settings),
-        open_identity(settings),
-    )
-    try:
+    with (
+        closing(open_catalog(settings)) as catalog,
+        closing(open_record(settings)) as record,
+        closing(open_identity(settings)) as identity,
+    ):
         if not samples:
             return []
         declared = read_samples()
         add_sample_accounts(declared, identity, record, settings.data)
         source = add_sample_source(declared, catalog, record)
         return [catalog.queue_run(source.source_id)]
-    finally:
-        catalog.close()
-        identity.close()
 
 
 def _build(settings: Settings, plan: ModelPlan | None, console: Console) -> _Site:

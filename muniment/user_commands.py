@@ -94,6 +94,8 @@ def remove_user(settings: Settings, name: str) -> None:
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[tuple[Identity, AuditLog]]:
     make_data_folder(settings.data)
-    record = open_record(settings)
-    with closing(open_identity(settings)) as identity:
+    with (
+        closing(open_record(settings)) as record,
+        closing(open_identity(settings)) as identity,
+    ):
         yield identity, record

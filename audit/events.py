@@ -21,6 +21,9 @@ class Place(Enum):
     ENVELOPE = auto()
     """As it is. Text must be a token: no spaces, at most 200 characters."""
 
+    LABEL = auto()
+    """Name of a thing that an operator chose: written as a token, other characters as ``_``."""
+
     PAYLOAD = auto()
     """Only beside the envelope."""
 
@@ -38,11 +41,14 @@ Person = Annotated[str, Place.ACTOR]
 Subject = Annotated[str, Place.SUBJECT]
 Text = Annotated[str, Place.PAYLOAD]
 Token = Annotated[str, Place.ENVELOPE]
+Label = Annotated[str, Place.LABEL]
 Count = Annotated[int, Place.ENVELOPE]
 Flag = Annotated[bool, Place.ENVELOPE]
 Measure = Annotated[float, Place.ENVELOPE]
 
-TOKEN = re.compile(r"[A-Za-z0-9._:/@+=\-]{0,200}")
+LONGEST_TOKEN = 200
+TOKEN = re.compile(rf"[A-Za-z0-9._:/@+=\-]{{0,{LONGEST_TOKEN}}}")
+NOT_OF_A_TOKEN = re.compile(r"[^A-Za-z0-9._:/@+=\-]")
 
 RESERVED = frozenset(
     {"v", "seq", "id", "ts", "type", "actor", "subject", "payload_commitment", "prev_leaf_hash"}
@@ -164,7 +170,7 @@ class AnswerGiven(Event):
     outcome: Token
     answer: Text
     citations: Annotated[tuple[CitationGiven, ...], Place.PARTS]
-    model: Token
+    model: Label
     struck: Count
     milliseconds: Measure
 
@@ -328,9 +334,9 @@ class SystemStarted(Event):
     """A program began to serve, with this configuration and model."""
 
     type: ClassVar[str] = "system.start"
-    version: Token
+    version: Label
     configuration_sha256: Token
-    model: Token
+    model: Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +408,8 @@ def take_apart(event: Event, *, pseudonym_of: Callable[[str], str]) -> Parts:
             payload[name] = plain(value)
         elif place is Place.PARTS:
             _take_records_apart(name, value, envelope, payload)
+        elif place is Place.LABEL:
+            envelope[name] = NOT_OF_A_TOKEN.sub("_", value)[:LONGEST_TOKEN]
         elif place is Place.ENVELOPE:
             envelope[name] = _checked(event.type, name, value)
         else:

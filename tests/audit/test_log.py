@@ -208,6 +208,19 @@ class TestFailsClosed:
 
         assert log.append(asked()).sequence == 0
 
+    def test_a_payload_that_cannot_be_written_takes_its_entry_along(
+        self, log: AuditLog, asked: Ask
+    ) -> None:
+        with closing(sqlite3.connect(log.path)) as other:
+            other.execute(
+                "CREATE TRIGGER broken BEFORE INSERT ON audit_payload "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+
+        self.refuse(log, asked(), "verify the record")
+
+        assert log.count() == 0
+
     def test_a_file_that_is_removed_under_the_writer(self, log: AuditLog, asked: Ask) -> None:
         log.append(asked())
         log.path.unlink()

@@ -715,7 +715,7 @@ def _portions(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
         yield ids[start : start + ASKED_AT_ONCE]
 
 
-def _admitting(principal: Principal) -> sql.Select[tuple[int]]:
+def _admitting(principal: Principal) -> sql.Select[int]:
     group = tables.access_list_group
     return (
         sql.select(group.c.access_list_id)

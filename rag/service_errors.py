@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -82,7 +82,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(AuditError, _on_audit_error)
     app.add_exception_handler(CorpusError, _on_corpus_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(AnyHTTPException, _on_http_exception)
 
 
 def _on_rag_error(_request: Request, error: Exception) -> Response:
@@ -126,7 +126,7 @@ def _sentence(fault: Mapping[str, object]) -> str:
 
 
 def _on_http_exception(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    status = error.status_code if isinstance(error, AnyHTTPException) else 500
     if status == 404:
         return problem(404, NOT_FOUND)
     return problem(status, f"{HTTPStatus(status).phrase}.")
@@ -167,8 +167,6 @@ class Guard:
             return
         try:
             await self._app(scope, _limited(receive), send_with_headers)
-        except _BodyTooLarge:
-            await problem(413, "The request is too large.")(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 - the HTTP boundary
             _log_without_text(error)
             if not started:
@@ -187,10 +185,6 @@ class Guard:
         return None
 
 
-class _BodyTooLarge(Exception):
-    """More bytes came than a request may have."""
-
-
 def _log_without_text(error: Exception) -> None:
     # The message of an unforeseen error may quote a document; where it arose may be logged.
     frames = "".join(traceback.format_tb(error.__traceback__))
@@ -205,7 +199,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAXIMUM_BODY_BYTES:
-            raise _BodyTooLarge
+            raise HTTPException(413)  # the one kind that the framework lets through
         return message
 
     return receive_limited

@@ -106,12 +106,14 @@ def export_record(running: InService, auditor: Auditor) -> Response:
     )
 
 
-@router.get("/ready", tags=["public"], responses={503: {"model": Readiness}})
-def show_readiness(running: InService) -> Readiness:
+@router.get(
+    "/ready", tags=["public"], response_model=Readiness, responses={503: {"model": Readiness}}
+)
+def show_readiness(running: InService) -> Response:
     """Say whether questions can be asked; without a model they can, and get quotes."""
     readiness = _readiness(running)
     status = 200 if readiness.ready else 503
-    return JSONResponse(readiness.model_dump(mode="json"), status)  # type: ignore[return-value]
+    return JSONResponse(readiness.model_dump(mode="json"), status)
 
 
 @router.get("/health", tags=["public"])

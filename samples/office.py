@@ -140,7 +140,10 @@ def _state(properties: WordProperties | CorePropertiesPart, content: Content) ->
 
 
 def _packed(document: Savable) -> bytes:
-    """Save, then pack again with fixed times: Office libraries stamp the hour they ran."""
+    """Save, then pack again with fixed times: Office libraries stamp the hour they ran.
+
+    Nothing is compressed: compressors differ between machines, and so would the bytes.
+    """
     saved = io.BytesIO()
     document.save(saved)
     output = io.BytesIO()
@@ -152,6 +155,5 @@ def _packed(document: Savable) -> bytes:
                     rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>2025-04-14T09:00:00Z", data
                 )
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
             target.writestr(entry, data)
     return output.getvalue()

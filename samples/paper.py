@@ -98,6 +98,7 @@ def render_pdf(content: Content) -> bytes:
         title=content.fields["title"],
         author=FIRM,
         invariant=1,
+        pageCompression=0,  # compressors differ between machines, and so would the bytes
         lang="en-GB",
     )
     frame = Frame(
@@ -221,7 +222,7 @@ def scan_pages(content: Content) -> list[list[str]]:
 def render_scan(content: Content) -> bytes:
     """Make a PDF of page pictures only: turned a little, grey, with the dust of a scanner."""
     buffer = io.BytesIO()
-    canvas = Canvas(buffer, pagesize=A4, invariant=1)
+    canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=0)
     canvas.setTitle(content.fields["title"])
     for number, lines in enumerate(scan_pages(content)):
         canvas.drawImage(ImageReader(_picture(lines, number)), 0, 0, *A4)

@@ -14,7 +14,7 @@ from ui.views import ask, audit, ingestion, library
 STATIC = Path(__file__).parent / "static"
 
 
-def pages_for(who: Person) -> list[st.Page]:  # type: ignore[valid-type]  # a class at run time
+def pages_for(who: Person) -> list[st.Page]:
     """Return the pages a person's roles open; the service checks every request again."""
     pages = [
         st.Page(ask.show, title="Ask", icon=":material/forum:", url_path="ask", default=True),
@@ -22,9 +22,7 @@ def pages_for(who: Person) -> list[st.Page]:  # type: ignore[valid-type]  # a cl
     ]
     if "administrator" in who.roles:
         pages.append(
-            st.Page(
-                ingestion.show, title="Ingestion", icon=":material/sync:", url_path="ingestion"
-            )
+            st.Page(ingestion.show, title="Ingestion", icon=":material/sync:", url_path="ingestion")
         )
     if "auditor" in who.roles:
         pages.append(
@@ -35,18 +33,20 @@ def pages_for(who: Person) -> list[st.Page]:  # type: ignore[valid-type]  # a cl
 
 def main() -> None:
     """Draw the page."""
-    st.set_page_config(
-        page_title="Muniment", page_icon=str(STATIC / "mark.png"), layout="centered"
-    )
+    st.set_page_config(page_title="Muniment", page_icon=str(STATIC / "mark.png"), layout="centered")
     st.html(STATIC / "page.css")
     st.logo(str(STATIC / "mark.svg"), size="large", link=None)
     try:
         who = person()
         chosen = st.navigation(pages_for(who))
         chosen.run()
-        with st.sidebar, st.container(key="who"):
+        with (
+            st.sidebar,
+            st.container(key="who", horizontal=True, vertical_alignment="center", wrap=False),
+        ):
             st.text(who.name)
-            sign_out_button(key="sign-out")
+            with st.container(width="content", key="leave"):
+                sign_out_button(key="sign-out")
     except NotSignedIn:
         st.text("You are signed out.")
         go_to_sign_in()

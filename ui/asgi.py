@@ -115,7 +115,7 @@ class Routes:
                 "/v1/session", json={"name": name, "password": password}
             )
         except httpx.HTTPError:
-            alert = "Muniment’s service is away. Try again in a moment."
+            alert = "The service is away. Try again in a moment."
             return HTMLResponse(sign_in_page(name=name, alert=alert), 503)
         if response.is_error:
             return HTMLResponse(sign_in_page(name=name, alert=_why(response)), response.status_code)

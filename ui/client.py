@@ -1,5 +1,6 @@
 """Speak to the service in the types of ``rag.contract``."""
 
+from collections.abc import Mapping
 from typing import Self, TypeVar
 
 import httpx
@@ -102,7 +103,7 @@ class Client:
 
     def documents(self, *, query: str = "", limit: int = 100, offset: int = 0) -> DocumentList:
         """Return the documents the person may read, ordered by title."""
-        parameters = {"query": query, "limit": limit, "offset": offset}
+        parameters: dict[str, str | int] = {"query": query, "limit": limit, "offset": offset}
         return self._send("GET", "/v1/documents", DocumentList, parameters=parameters)
 
     def document(self, document_id: str) -> DocumentDetail:
@@ -111,7 +112,7 @@ class Client:
 
     def passage(self, version_id: str, *, start: int, end: int) -> PassageView:
         """Return a span with the text around it."""
-        parameters = {"start": start, "end": end}
+        parameters: dict[str, str | int] = {"start": start, "end": end}
         path = f"/v1/versions/{version_id}/passage"
         return self._send("GET", path, PassageView, parameters=parameters)
 
@@ -127,7 +128,12 @@ class Client:
         self, *, after: int = -1, limit: int = 100, kind: str = "", person: str = ""
     ) -> AuditPage:
         """Return entries of the record, newest first."""
-        parameters = {"after": after, "limit": limit, "type": kind, "person": person}
+        parameters: dict[str, str | int] = {
+            "after": after,
+            "limit": limit,
+            "type": kind,
+            "person": person,
+        }
         return self._send("GET", "/v1/audit/entries", AuditPage, parameters=parameters)
 
     def verify_record(self) -> AuditVerdict:
@@ -141,7 +147,7 @@ class Client:
         kind: type[Reply],
         body: Wire | None = None,
         *,
-        parameters: dict[str, str | int] | None = None,
+        parameters: Mapping[str, str | int] | None = None,
     ) -> Reply:
         response = self._request(method, path, body, parameters=parameters)
         return _read(response, TypeAdapter(kind))
@@ -152,7 +158,7 @@ class Client:
         path: str,
         body: Wire | None = None,
         *,
-        parameters: dict[str, str | int] | None = None,
+        parameters: Mapping[str, str | int] | None = None,
     ) -> httpx.Response:
         content = body.model_dump_json() if body else None
         headers = {"Content-Type": "application/json"} if body else None

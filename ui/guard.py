@@ -90,7 +90,8 @@ class Guard:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        answer = await self._objection(HTTPConnection(scope))
+        connection = HTTPConnection(scope)
+        answer = self._plain_objection(connection) or await self._session_objection(connection)
         if answer is None:
             await self._app(scope, receive, self._with_headers(scope, send))
         elif scope["type"] == "websocket":
@@ -99,14 +100,17 @@ class Guard:
         else:
             await answer(scope, receive, self._with_headers(scope, send))
 
-    async def _objection(self, connection: HTTPConnection) -> Response | None:
-        path = connection.url.path
+    def _plain_objection(self, connection: HTTPConnection) -> Response | None:
         if not self._host_allowed(connection):
             return PlainTextResponse("This host name is not served here.\n", 400)
-        if any(blocked in path for blocked in _BLOCKED):
+        if any(blocked in connection.url.path for blocked in _BLOCKED):
             return PlainTextResponse("Not found.\n", 404)
         if _is_foreign_form(connection):
             return PlainTextResponse("This form was not sent from this page.\n", 403)
+        return None
+
+    async def _session_objection(self, connection: HTTPConnection) -> Response | None:
+        path = connection.url.path
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return None
         try:

@@ -15,7 +15,7 @@ _PAGE = """<!doctype html>
 <main>
 <p class="brand"><img src="/assets/mark.svg" alt="" width="30" height="30">Muniment</p>
 <h1>Sign in</h1>
-<p class="lead">Answers from your organisation’s own documents, each with its source.</p>
+<p class="lead">Answers from your organisation&rsquo;s own documents, each with its source.</p>
 {alert}<form method="post" action="/sign-in">
 <label for="name">Name</label>
 <input id="name" name="name" value="{name}" autocomplete="username" autocapitalize="none"
@@ -25,7 +25,7 @@ _PAGE = """<!doctype html>
  maxlength="1000"{focus_password}>
 <button type="submit">Sign in</button>
 </form>
-<p class="foot">Questions and answers are kept on your organisation’s record.</p>
+<p class="foot">Questions and answers are kept on your organisation&rsquo;s record.</p>
 </main>
 </body>
 </html>

@@ -57,7 +57,9 @@ PEOPLE = {
 }
 NOW = datetime.now(UTC).replace(microsecond=0)
 DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02
-HOSTILE = "![x](https://leak.example/a.png) <img src=https://leak.example/b> [here](https://leak.example)"
+HOSTILE = (
+    "![x](https://leak.example/a.png) <img src=https://leak.example/b> [here](https://leak.example)"
+)
 
 LINES = [
     ("4", "Retention periods", True),
@@ -317,9 +319,8 @@ def events(turn_id: str, who: Who) -> StreamingResponse:
             ("step", Step(name="reading", text="Reading 4 passages from 3 documents")),
             ("step", Step(name="drafting", text="Drafting an answer")),
         ]
-        for sentence in ANSWER.sentences:
-            for word in sentence.text.split(" "):
-                told.append(("draft", DraftDelta(text=f"{word} ")))
+        words = " ".join(sentence.text for sentence in ANSWER.sentences).split(" ")
+        told.extend(("draft", DraftDelta(text=f"{word} ")) for word in words)
         for kind, body in told:
             yield f"id: {number}\nevent: {kind}\ndata: {body.model_dump_json()}\n\n"
             number += 1
@@ -537,9 +538,7 @@ def audit_entries(
     person: str = "",
 ) -> AuditPage:
     entries = [entry(number) for number in range(899, 279, -1)]
-    found = [
-        item for item in entries if type in {"", item.type} and person in {"", item.person}
-    ]
+    found = [item for item in entries if type in {"", item.type} and person in {"", item.person}]
     return AuditPage(entries=found[:limit], total=len(found))
 
 

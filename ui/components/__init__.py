@@ -96,6 +96,7 @@ def page_view(
     alternative: str,
     span: tuple[int, int] | None = None,
     close_up: tuple[float, float] | None = None,
+    fit: bool = False,
     key: str,
 ) -> None:
     """Show the image of a page (from 0), with a span marked; the service checks the right.
@@ -106,12 +107,14 @@ def page_view(
         alternative: What a reader who cannot see the image is told.
         span: Start and end in the version's text.
         close_up: Left and top of the marked lines in PDF points; the image is enlarged there.
+        fit: Make the whole page fit the window's height.
         key: Streamlit's key.
     """
     address = f"/page/{version_id}/{page}.png"
     if span is not None:
         address += f"?start={span[0]}&end={span[1]}"
-    _page_view(key=key, data={"address": address, "alt": alternative, "focus": close_up})
+    data = {"address": address, "alt": alternative, "focus": close_up, "fit": fit}
+    _page_view(key=key, data=data)
 
 
 def passage_text(passage: PassageView, *, key: str) -> None:

@@ -26,7 +26,7 @@ function chip(number, label, pressed, cite) {
 
 function splitEnd(text) {
   // The last word, the chips and the full stop after it stay on one line.
-  const found = /^([\s\S]*?)(\S+?)([.!?:;,…]*)\s*$/.exec(text);
+  const found = /^([\s\S]*?)(\S*?)([.!?:;,…]*)\s*$/.exec(text);
   return found ? found.slice(1) : [text, "", ""];
 }
 

@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let scheduled = 0;
   const show = () => {
     scheduled = 0;
-    text.textContent = written;
+    text.textContent = written.replaceAll("**", "");
     draft.classList.toggle("on", written !== "");
   };
   const source = new EventSource(data.events);

@@ -13,6 +13,7 @@ export default function ({ data, parentElement }) {
     note.textContent = "This page cannot be shown. You may no longer have the right to read it, or the service is away.";
     figure.replaceChildren(note);
   });
+  if (data.fit && !data.focus) figure.classList.add("fit");
   if (data.focus) {
     figure.classList.add("near");
     image.addEventListener("load", () => {
@@ -20,10 +21,7 @@ export default function ({ data, parentElement }) {
       figure.scrollTo(data.focus[0] * scale - 40, data.focus[1] * scale - 120);
     });
   }
-  const old = root.querySelector("img");
   image.src = data.address;
-  if (old && old.naturalWidth) figure.style.minHeight = `${Math.min(old.clientHeight, 600)}px`;
-  image.addEventListener("load", () => (figure.style.minHeight = ""));
   figure.appendChild(image);
   root.replaceChildren(figure);
 }

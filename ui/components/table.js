@@ -6,7 +6,7 @@ function make(tag, name, text) {
 }
 
 function share(value) {
-  const box = make("div", "share");
+  const box = make("div", "gauge");
   const rail = make("i");
   const bar = make("b");
   bar.style.width = `${Math.round(100 * Math.min(1, Math.max(0, value)))}%`;
@@ -20,7 +20,7 @@ function cell(column, row) {
   const box = make("td", column.kind);
   if (value === undefined || value === "") return box;
   if (column.kind === "share") box.appendChild(share(value));
-  else if (column.kind === "state") box.appendChild(make("span", "state", value));
+  else if (column.kind === "state") box.appendChild(make("span", "dot", value));
   else box.textContent = String(value);
   return box;
 }

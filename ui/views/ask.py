@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from rag.contract import (
     MAXIMUM_QUESTION_CHARACTERS,
     Answer,
     Citation,
+    Conversation,
     ConversationSummary,
     Outcome,
     Passage,
@@ -78,19 +80,24 @@ def show() -> None:
         return
     place = _chosen_place(conversation.turns)
     if place is None:
-        st.header(label(conversation.title, limit=90), anchor=False)
+        _title(conversation)
         _turns(service, conversation.turns, place)
-        _composer(service, conversation_id)
+        _composer(service, conversation_id, st.bottom)
         return
     left, right = st.columns([1.12, 1], gap="large")
     with left:
-        st.header(label(conversation.title, limit=90), anchor=False)
+        _title(conversation)
         _turns(service, conversation.turns, place)
     with right:
         _panel(service, place)
     bottom, _ = st.bottom.columns([1.12, 1], gap="large")
-    with bottom:
-        _composer(service, conversation_id)
+    _composer(service, conversation_id, bottom)
+
+
+def _title(conversation: Conversation) -> None:
+    first = conversation.turns[0].question if conversation.turns else ""
+    if not first.startswith(conversation.title.rstrip("….").rstrip()):
+        st.header(label(conversation.title, limit=60), anchor=False)
 
 
 def _sidebar(service: Client, open_id: str) -> None:
@@ -160,14 +167,14 @@ def _welcome(service: Client) -> None:
                     example, key=f"example-{number}", icon=":material/arrow_outward:", wrap=False
                 ):
                     _ask(service, example, "")
-    _composer(service, "")
+    _composer(service, "", st.bottom)
 
 
-def _composer(service: Client, conversation_id: str) -> None:
-    question = st.chat_input(
+def _composer(service: Client, conversation_id: str, where: DeltaGenerator) -> None:
+    question = where.chat_input(
         "Ask about your documents", max_chars=MAXIMUM_QUESTION_CHARACTERS, key="question"
     )
-    st.toggle(
+    where.toggle(
         "Quotes only",
         key="quotes_only",
         persist_state="session",
@@ -234,7 +241,9 @@ def _support(turn: Turn, answer: Answer) -> None:
     if not backed:
         return
     with st.container(key=f"support-{turn.turn_id}", horizontal=True, vertical_alignment="center"):
-        with st.popover(":material/verified: Every sentence sourced", type="tertiary"):
+        whole = backed == len(answer.sentences)
+        told = "Every sentence sourced" if whole else "Partly sourced"
+        with st.popover(f":material/verified: {told}", type="tertiary", width="content"):
             _count("sentence backed by a quotation", "sentences backed by quotations", backed)
             if answer.struck:
                 _count(
@@ -414,7 +423,7 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
         st.caption(f"Page {page + 1} of {count}", width="content")
         _turn_page("Page on", ":material/chevron_right:", page + 1, disabled=page + 1 >= count)
         st.space("stretch")
-        view = "Page"
+        close_up = False
         if place.corner and page == cited_page:
             view = st.segmented_control(
                 "View",
@@ -423,6 +432,7 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
                 key="view",
                 label_visibility="collapsed",
             )
+            close_up = view == "Close-up"
     marked = page == cited_page
     told = f"Page {page + 1} of {place.title}."
     if marked:
@@ -432,7 +442,8 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
         page,
         alternative=told,
         span=(place.start, place.end),
-        close_up=place.corner if view == "Close-up" and marked else None,
+        close_up=place.corner if close_up else None,
+        fit=True,
         key="page-view",
     )
 
@@ -454,7 +465,7 @@ def _go_to_page(page: int) -> None:
 
 
 def _foot(place: Place, passage: PassageView) -> None:
-    section = " › ".join(passage.heading_path or place.heading_path)
+    section = " / ".join(passage.heading_path or place.heading_path)
     where = place.where if place.page is None else ""
     with st.container(key="evidence-section"):
         st.text(" · ".join(part for part in (section, where) if part) or place.title)

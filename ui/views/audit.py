@@ -107,9 +107,7 @@ def _filters() -> tuple[str, str, int]:
         key="event",
         bind="query-params",
     )
-    name = person.text_input(
-        "Person", placeholder="Everybody", key="person", bind="query-params"
-    )
+    name = person.text_input("Person", placeholder="Everybody", key="person", bind="query-params")
     shown = length.selectbox("Entries shown", LENGTHS, index=1, key="shown")
     return kind or "", (name or "").strip(), shown or LENGTHS[1]
 

@@ -98,9 +98,7 @@ def _row(document: DocumentSummary) -> Row:
 
 def _detail(detail: DocumentDetail) -> None:
     with st.container(key="wide"):
-        st.button(
-            "All documents", icon=":material/arrow_back:", type="tertiary", on_click=_close
-        )
+        st.button("All documents", icon=":material/arrow_back:", type="tertiary", on_click=_close)
         version = _chosen_version(detail)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.header(label(version.title, limit=120), anchor=False, width="content")

@@ -1,0 +1,240 @@
+"""Each page, run by Streamlit's own test runner against the stand-in service."""
+
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui.client import Client
+
+APP = Path(__file__).parents[2] / "ui" / "app.py"
+
+
+def opened(client: Client | None, **query: str) -> AppTest:
+    page = AppTest.from_file(str(APP), default_timeout=60)
+    if client is not None:
+        page.session_state["client"] = client
+    for name, value in query.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def shown_at(client: Client, view: str, **query: str) -> AppTest:
+    """Run one view alone: the test runner cannot follow a menu of functions."""
+    script = f"from ui.views import {view}\n\n{view}.show()\n"
+    page = AppTest.from_string(script, default_timeout=60)
+    page.session_state["client"] = client
+    for name, value in query.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def words(page: AppTest) -> str:
+    elements = [*page.text, *page.caption, *page.header, *page.subheader, *page.title, *page.info]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def test_nobody_signed_in_sees_nothing() -> None:
+    page = opened(None)
+
+    assert not page.exception
+    assert words(page) == "You are signed out."
+    assert not page.button
+
+
+def test_the_first_page_invites_a_question(client: Client) -> None:
+    page = opened(client)
+
+    assert not page.exception
+    assert "What do you want to know?" in words(page)
+    assert page.chat_input
+    assert "amara.okafor" in words(page)
+
+
+def test_a_service_that_is_away_is_a_sentence_and_not_a_traceback() -> None:
+    page = opened(Client("http://127.0.0.1:9", "token"))
+
+    assert not page.exception
+    assert "does not answer" in page.warning[0].value
+
+
+def test_an_example_asks_and_the_turn_runs_outside_the_page(client: Client) -> None:
+    page = opened(client)
+
+    page.button(key="example-0").click().run()
+
+    assert not page.exception
+    assert "Stop" in labels(page)
+    assert page.query_params["c"]
+
+
+def test_stop_ends_the_turn_and_says_so(client: Client) -> None:
+    page = opened(client)
+    page.chat_input[0].set_value("How long do we keep records?").run()
+    stop = next(button for button in page.button if button.label == "Stop")
+
+    stop.click().run()
+
+    assert not page.exception
+    assert "Stopped, so this is incomplete" in words(page)
+
+
+def test_an_answer_lists_its_sources_as_buttons(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    sources = [label for label in labels(page) if label.startswith("**")]
+    assert not page.exception
+    assert len(sources) == 4
+    assert "4 passages · 3 documents · 4.2 s" in words(page)
+
+
+def test_sentences_left_out_are_owned_up_to(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    assert "1 sentence of the draft was left out" in words(page)
+
+
+def test_a_source_opens_beside_the_answer_and_closes(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    page.button(key="source-turn-retention-3").click().run()
+    opened_words = words(page)
+    page.button(key="close-source").click().run()
+
+    assert not page.exception
+    assert "Page 4 of 5" in opened_words
+    assert "joint written approval of the DPO" in opened_words
+    assert "Page 4 of 5" not in words(page)
+
+
+def test_a_link_to_a_citation_opens_it(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention", cite="1")
+
+    assert "Page 3 of 5" in words(page)
+
+
+def test_pages_are_leafed_from_the_cited_one(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention", cite="1")
+
+    page.button(key="turn-Page on").click().run()
+
+    assert "Page 4 of 5" in words(page)
+
+
+def test_a_document_without_pages_shows_its_place(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention", cite="4")
+
+    assert not page.exception
+    assert "Section 2, Deadlines" in words(page)
+    assert "Page 1 of" not in words(page)
+
+
+def test_a_refusal_says_what_was_searched(client: Client) -> None:
+    page = shown_at(client, "ask", c="revenue")
+
+    assert not page.exception
+    assert "Not answered: your documents do not cover this" in words(page)
+    assert "found no passage about revenue" in words(page)
+
+
+@pytest.mark.parametrize("cite", ["99", "passage-99", "x", "-1"])
+def test_a_citation_that_is_not_there_opens_nothing(client: Client, cite: str) -> None:
+    page = shown_at(client, "ask", c="retention", cite=cite)
+
+    assert not page.exception
+    assert "close-source" not in [button.key for button in page.button]
+
+
+def test_a_conversation_that_is_not_there_is_a_sentence(client: Client) -> None:
+    page = shown_at(client, "ask", c="nowhere")
+
+    assert not page.exception
+    assert "not here any more" in words(page)
+
+
+def test_hostile_text_stands_in_no_label_as_markdown(client: Client) -> None:
+    page = shown_at(client, "ask", c="hostile", cite="1")
+
+    assert not page.exception
+    for label in [*labels(page), *(str(item.value) for item in page.subheader)]:
+        assert not re.search(r"(?<!\\)[\[<]", label)
+
+
+def test_the_library_counts_what_one_may_read(client: Client) -> None:
+    page = shown_at(client, "library")
+
+    assert not page.exception
+    assert "6 documents you may read" in words(page)
+
+
+def test_the_library_searches(client: Client) -> None:
+    page = shown_at(client, "library")
+
+    page.text_input(key="q").set_value("complaint").run()
+
+    assert "1 document you may read" in words(page)
+
+
+def test_a_document_tells_why_it_is_visible(client: Client) -> None:
+    page = shown_at(client, "library", d="retention")
+
+    assert not page.exception
+    assert "You are in compliance, staff." in words(page)
+    assert "Page 1 of 5" in words(page)
+
+
+def test_a_document_one_may_not_read_is_not_there(client: Client) -> None:
+    page = shown_at(client, "library", d="secret")
+
+    assert not page.exception
+    assert "no such document" in words(page)
+
+
+def test_ingestion_shows_progress_and_what_is_in_quarantine(client: Client) -> None:
+    page = shown_at(client, "ingestion")
+
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert not page.exception
+    assert figures["Documents live"] == "3,308"
+    assert figures["In quarantine"] == "2"
+    assert "policies/outsourcing-policy.pdf" in words(page)
+
+
+def test_a_source_is_synchronised_by_its_button(client: Client) -> None:
+    page = shown_at(client, "ingestion")
+
+    page.button(key="sync-source-2").click().run()
+
+    assert not page.exception
+
+
+def test_the_record_is_filtered(client: Client) -> None:
+    page = shown_at(client, "audit")
+    everything = words(page)
+
+    page.text_input(key="person").set_value("tom.visser").run()
+
+    assert not page.exception
+    assert "100 of 620 entries" in everything
+    assert "620" not in words(page)
+
+
+def test_an_entry_opens_with_all_that_is_on_record(client: Client) -> None:
+    page = shown_at(client, "audit", entry="899")
+
+    assert not page.exception
+    assert '"sequence": 899' in page.code[0].value
+
+
+def test_the_record_is_verified_by_a_button(client: Client) -> None:
+    page = shown_at(client, "audit")
+
+    page.button[0].click().run()
+
+    assert not page.exception
+    assert page.session_state["verdict"].intact

@@ -110,9 +110,9 @@ class _Cutter:
             self._headings.pop()
         heading = " ".join(self._text[block.start : block.end].split())
         piece = self._open
-        if piece and not piece.only_headings:
-            if piece.words >= self._limits.heading or not self._headings:
-                self._close()
+        top = not self._headings
+        if piece and not piece.only_headings and (top or piece.words >= self._limits.heading):
+            self._close()
         self._headings.append((block.level, heading))
 
     def _must_part(self, piece: _Piece, block: Block, words: int) -> bool:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from typing import Self
 import ingest
 from corpus.documents import ParsedDocument
 from ingest.errors import Quarantined
+from ingest.parsing import FORMATS, Format
 from ingest.quarantine import Reason
 from ingest.settings import Limits
 from ingest.wire import Malformed, unpack
@@ -49,9 +51,13 @@ class Jail:
     """A helper process that reads documents, one at a time.
 
     Safe to call from several threads, which then wait for each other.
+
+    Args:
+        formats: The formats it reads, by media type.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, formats: Mapping[str, Format] = FORMATS) -> None:
+        self._formats = formats
         self._lock = threading.Lock()
         self._helper: subprocess.Popen[bytes] | None = None
 
@@ -61,6 +67,8 @@ class Jail:
         Raises:
             Quarantined: With the reason why it makes nothing of it.
         """
+        if media_type not in self._formats:
+            raise Quarantined(Reason.UNSUPPORTED_FORMAT, media_type)
         folder = Path(tempfile.mkdtemp(prefix="muniment-read-"))
         try:
             with self._lock:
@@ -90,7 +98,7 @@ class Jail:
     ) -> dict[str, str]:
         request = {
             "data": str(data_path.resolve()),
-            "media_type": media_type,
+            "module": self._formats[media_type].module,
             "folder": str(folder),
             "parse_seconds": limits.parse_seconds,
             "parse_memory_bytes": limits.parse_memory_bytes,

@@ -64,11 +64,11 @@ def _discard_standard_streams() -> None:
 
 def _serve(line: bytes) -> dict[str, str]:
     request = json.loads(line)
-    from ingest.parsing import parser_of  # noqa: PLC0415 - after the network is left
+    from ingest.parsing import parser_in  # noqa: PLC0415 - after the network is left
 
     try:
-        parser_of(request["media_type"])
-    except (KeyError, ImportError) as error:
+        parser_in(str(request["module"]))
+    except (ImportError, AttributeError) as error:
         return _refusal("unsupported_format", f"no parser: {type(error).__name__}")
     gc.freeze()
     reader, writer = os.pipe()
@@ -155,7 +155,7 @@ def _mapped_bytes() -> int:
 
 def _verdict(request: dict[str, object]) -> dict[str, str]:
     from ingest.errors import Quarantined  # noqa: PLC0415 - the child of a bare helper
-    from ingest.parsing import parser_of  # noqa: PLC0415
+    from ingest.parsing import parser_in  # noqa: PLC0415
     from ingest.settings import Limits  # noqa: PLC0415
     from ingest.wire import pack  # noqa: PLC0415
 
@@ -167,7 +167,7 @@ def _verdict(request: dict[str, object]) -> dict[str, str]:
         ocr=str(request["ocr"]),  # type: ignore[arg-type]
     )
     try:
-        parsed = parser_of(str(request["media_type"]))(Path(str(request["data"])), limits)
+        parsed = parser_in(str(request["module"]))(Path(str(request["data"])), limits)
         if not parsed.text.strip() or not parsed.blocks:
             return _refusal("no_text")
         (Path(str(request["folder"])) / "result").write_bytes(pack(parsed))

@@ -1,4 +1,4 @@
-"""Which parser reads which format, and the way to it through the jail."""
+"""Which parser reads which format,  and where it is."""
 
 import importlib
 from collections.abc import Callable
@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def parser_of(media_type: str) -> Parser:
-    """Return the parser of a media type in FORMATS, importing it."""
-    parser: Parser = importlib.import_module(FORMATS[media_type].module).parse
+def parser_in(module: str) -> Parser:
+    """Return the parser of a module, importing it."""
+    parser: Parser = importlib.import_module(module).parse
     return parser

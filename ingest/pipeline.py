@@ -91,8 +91,9 @@ class _Plan:
     @property
     def files_total(self) -> int:
         """Outcomes the run will have."""
-        parts = (self.to_read, self.moved, self.settled, self.unreadable)
-        return sum(map(len, parts)) + sum(1 for known in self.gone if known.document_id)
+        withdrawn = sum(1 for known in self.gone if known.document_id)
+        listed = len(self.to_read) + len(self.moved) + len(self.settled) + len(self.unreadable)
+        return listed + withdrawn
 
 
 def _ignore(_progress: Progress) -> None:

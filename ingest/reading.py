@@ -100,21 +100,25 @@ class Readers:
     def _read_one(self, file: FoundFile) -> ReadFile | RefusedFile:
         original: OriginalHash | None = None
         try:
-            if file.size > self._settings.maximum_file_bytes:
-                raise Quarantined(Reason.TOO_LARGE, f"{file.size} bytes")
-            original = self._originals.keep(_bytes_of(file))
+            original = self._originals.keep(self._bytes_of(file))
             kept = self._originals.path(original)
             media_type = media_type_of(kept, name=file.path)
             started = perf_counter()
             parsed = self._parse(file, original, media_type)
             parsed_at = perf_counter()
-            chunks = cut(parsed)
-            if not chunks:
-                raise Quarantined(Reason.NO_TEXT)
+            chunks = _chunks_of(parsed)
         except Quarantined as refusal:
             return RefusedFile(file, original, refusal)
         times = parsed_at - started, perf_counter() - parsed_at
         return ReadFile(file, original, media_type, parsed, chunks, *times)
+
+    def _bytes_of(self, file: FoundFile) -> bytes:
+        if file.size > self._settings.maximum_file_bytes:
+            raise Quarantined(Reason.TOO_LARGE, f"{file.size} bytes")
+        try:
+            return file.location.read_bytes()
+        except OSError as error:
+            raise unreadable(error) from error
 
     def _parse(self, file: FoundFile, original: OriginalHash, media_type: str) -> ParsedDocument:
         jail = self._jails.get()
@@ -127,8 +131,8 @@ class Readers:
         return replace(parsed, title=title)
 
 
-def _bytes_of(file: FoundFile) -> bytes:
-    try:
-        return file.location.read_bytes()
-    except OSError as error:
-        raise unreadable(error) from error
+def _chunks_of(parsed: ParsedDocument) -> list[Chunk]:
+    chunks = cut(parsed)
+    if not chunks:
+        raise Quarantined(Reason.NO_TEXT)
+    return chunks

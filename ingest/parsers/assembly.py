@@ -1,7 +1,5 @@
 """Lines and rows of all pages into one text with blocks: what is a heading, what is furniture."""
 
-import functools
-import operator
 import re
 import statistics
 from collections import Counter
@@ -112,12 +110,8 @@ class _Style:
         bold: Counter[bool] = Counter()
         for page in pages:
             for item in page.items:
-                words = (
-                    item.words
-                    if isinstance(item, Line)
-                    else functools.reduce(operator.iadd, item.cells, [])
-                )
-                for word in words:
+                cells = [item.words] if isinstance(item, Line) else item.cells
+                for word in (word for cell in cells for word in cell):
                     sizes[word.size] += len(word.text)
                     bold[word.bold] += len(word.text)
         self.body_size = sizes.most_common(1)[0][0] if sizes else 10.0

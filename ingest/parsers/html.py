@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 from lxml import html as lxml_html
 from unstructured.partition.html import partition_html
 

@@ -36,15 +36,11 @@ def _front_matter(source: str) -> tuple[str, dict[str, str]]:
 
 
 def _add_tokens(builder: DocumentBuilder, tokens: list[Token]) -> None:
-    in_items = 0
     marks: list[str] = []
     rows: list[list[str]] = []
-    for number, token in enumerate(tokens):
+    for opener, token in zip([*tokens[:1], *tokens], tokens, strict=False):
         if token.type == "list_item_open":
-            in_items += 1
             marks.append(f"{token.info}. " if token.info else "• ")
-        elif token.type == "list_item_close":
-            in_items -= 1
         elif token.type == "tr_open":
             rows.append([])
         elif token.type == "table_close":
@@ -52,17 +48,19 @@ def _add_tokens(builder: DocumentBuilder, tokens: list[Token]) -> None:
             rows = []
         elif token.type in {"fence", "code_block"}:
             builder.add(BlockKind.PARAGRAPH, token.content)
+        elif token.type == "inline" and opener.type in {"th_open", "td_open"}:
+            rows[-1].append(_plain(token))
         elif token.type == "inline":
-            opener = tokens[number - 1]
-            if opener.type in {"th_open", "td_open"}:
-                rows[-1].append(_plain(token))
-            elif opener.type == "heading_open":
-                builder.add(BlockKind.HEADING, _plain(token), level=int(opener.tag[1]))
-            elif in_items:
-                mark = marks.pop() if marks else ""
-                builder.add(BlockKind.LIST_ITEM, mark + _plain(token))
-            else:
-                builder.add(BlockKind.PARAGRAPH, _plain(token))
+            _add_inline(builder, opener, token, marks)
+
+
+def _add_inline(builder: DocumentBuilder, opener: Token, token: Token, marks: list[str]) -> None:
+    if opener.type == "heading_open":
+        builder.add(BlockKind.HEADING, _plain(token), level=int(opener.tag[1]))
+    elif marks:
+        builder.add(BlockKind.LIST_ITEM, marks.pop() + _plain(token))
+    else:
+        builder.add(BlockKind.PARAGRAPH, _plain(token))
 
 
 def _plain(token: Token) -> str:

@@ -8,7 +8,7 @@ from ingest.building import DocumentBuilder
 from ingest.settings import Limits
 
 _NUMBERED = re.compile(r"^\d+(\.\d+)*\.?\s+\S")
-_BULLET = re.compile(r"^\s*([-*•▪–]|\(?[0-9a-z]{1,3}[.)])\s+")
+_BULLET = re.compile(r"^\s*([-*•▪\u2013]|\(?[0-9a-z]{1,3}[.)])\s+")
 _UTF_16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 

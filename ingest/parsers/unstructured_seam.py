@@ -8,7 +8,7 @@ rules stand in for those three functions. A test fails when their names move.
 import re
 from collections.abc import Iterable
 
-from lxml import html
+from lxml import html  # type: ignore[import-untyped]
 from unstructured.documents.elements import Element
 from unstructured.partition import text_type
 

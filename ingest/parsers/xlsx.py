@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import BinaryIO
 
-from openpyxl import load_workbook
+from openpyxl import load_workbook  # type: ignore[import-untyped]
 
 from corpus.documents import BlockKind, ParsedDocument
 from ingest.building import DocumentBuilder, joined, names_columns
@@ -23,7 +24,13 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - e
     Raises:
         Quarantined: No text, or more rows than are read.
     """
-    workbook = load_workbook(location, read_only=True, data_only=True)
+    # As a stream: by its name openpyxl would refuse a file without an extension.
+    with location.open("rb") as stream:
+        return _read(stream)
+
+
+def _read(stream: BinaryIO) -> ParsedDocument:
+    workbook = load_workbook(stream, read_only=True, data_only=True)
     builder = DocumentBuilder()
     try:
         for sheet in workbook.worksheets:
@@ -43,8 +50,9 @@ def _rows(sheet: object) -> Iterator[tuple[int, list[str]]]:
         if number > MAXIMUM_ROWS:
             raise Quarantined(Reason.TOO_LARGE, f"a sheet with more than {MAXIMUM_ROWS} rows")
         cells = [_shown(cell.value, getattr(cell, "number_format", "")) for cell in row]
-        if any(cells):
-            yield number, cells
+        filled = [index for index, cell in enumerate(cells) if cell]
+        if filled:
+            yield number, cells[: filled[-1] + 1]
 
 
 def _add_rows(builder: DocumentBuilder, sheet: str, rows: Iterator[tuple[int, list[str]]]) -> None:
@@ -55,8 +63,6 @@ def _add_rows(builder: DocumentBuilder, sheet: str, rows: Iterator[tuple[int, li
         if len(filled) == 1 and not header:
             builder.add(BlockKind.PARAGRAPH, filled[0], place=place)
             continue
-        while cells and not cells[-1]:
-            cells.pop()
         is_header = not header and names_columns(cells)
         context = "" if is_header else joined(header)
         builder.add(BlockKind.TABLE_ROW, joined(cells), place=place, context=context)
@@ -82,7 +88,7 @@ def _shown(value: object, number_format: str) -> str:
 def _number(value: float, number_format: str) -> str:
     if "%" in number_format:
         return f"{round(value * 100, 4):g}%"
-    places = 2 if isinstance(value, float) and not value.is_integer() else 0
+    places = 0 if float(value).is_integer() else 2
     if ".00" in number_format:
         places = 2
     currency = next((sign for sign in _CURRENCIES if sign in number_format), "")

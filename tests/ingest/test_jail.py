@@ -1,0 +1,101 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import Quarantined
+from ingest.jail import Jail, parse_in_jail
+from ingest.parsing import Format
+from ingest.quarantine import Reason
+from ingest.settings import Limits
+from ingest.sniffing import TEXT
+
+ODD = "test/odd"
+TIGHT = Limits(parse_seconds=20, parse_memory_bytes=300 * 1024 * 1024)
+
+
+@pytest.fixture(scope="module")
+def odd_jail() -> Iterator[Jail]:
+    with Jail({ODD: Format("odd", "tests.ingest.misbehaving", "none")}) as jail:
+        yield jail
+
+
+def reason_for(jail: Jail, order: str, folder: Path, limits: Limits = TIGHT) -> Reason:
+    file = folder / "order"
+    file.write_text(order)
+    with pytest.raises(Quarantined) as caught:
+        jail.parse(file, media_type=ODD, limits=limits)
+    return caught.value.reason
+
+
+def said(jail: Jail, order: str, folder: Path) -> str:
+    file = folder / "order"
+    file.write_text(order)
+    return jail.parse(file, media_type=ODD, limits=TIGHT).text
+
+
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [
+        ("abort", Reason.CRASHED),
+        ("eat", Reason.OUT_OF_MEMORY),
+        ("raise", Reason.DAMAGED),
+        ("connect", Reason.DAMAGED),
+        ("nothing", Reason.NO_TEXT),
+        ("lie", Reason.CRASHED),
+    ],
+)
+def test_a_parser_that_misbehaves_costs_its_document_only(
+    order: str, reason: Reason, odd_jail: Jail, tmp_path: Path
+) -> None:
+    assert reason_for(odd_jail, order, tmp_path) is reason
+
+    assert said(odd_jail, "the next document", tmp_path) == "the next document"
+
+
+def test_a_parser_that_hangs_is_ended(odd_jail: Jail, tmp_path: Path) -> None:
+    assert reason_for(odd_jail, "hang", tmp_path, Limits(parse_seconds=0.5)) is Reason.TIME_OUT
+
+    assert said(odd_jail, "the next document", tmp_path) == "the next document"
+
+
+def test_a_jail_whose_helper_died_starts_another(odd_jail: Jail, tmp_path: Path) -> None:
+    said(odd_jail, "before", tmp_path)
+    helper = odd_jail._helper
+    assert helper is not None
+    helper.kill()
+    helper.wait()
+
+    assert said(odd_jail, "after", tmp_path) == "after"
+
+
+def test_no_setting_of_this_process_reaches_the_jail(
+    odd_jail: Jail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUNIMENT_MODEL_KEY", "secret")
+
+    names = said(odd_jail, "environment", tmp_path)
+
+    assert "MUNIMENT_MODEL_KEY" not in names
+    assert "DO_NOT_TRACK" in names
+
+
+def test_what_an_error_says_of_the_document_stays_in_the_jail(
+    odd_jail: Jail, tmp_path: Path
+) -> None:
+    file = tmp_path / "order"
+    file.write_text("raise")
+
+    with pytest.raises(Quarantined) as caught:
+        odd_jail.parse(file, media_type=ODD, limits=TIGHT)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_one_file_can_be_read_in_a_jail_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "note.txt"
+    file.write_text("The key is under the mat.")
+
+    parsed = parse_in_jail(file, media_type=TEXT, limits=Limits())
+
+    assert parsed.text == "The key is under the mat."

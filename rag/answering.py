@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from audit.errors import AuditUnavailable
+from audit.events import QuestionRefused
+from audit.log import AuditLog
 from corpus.access import Principal
 from corpus.errors import CorpusError
 from rag.assistant import Assistant
@@ -39,6 +41,7 @@ class Answering:
     Args:
         assistant: Makes the answers.
         conversations: Where turns and their events are kept.
+        record: Where a question that came to nothing is said to have ended.
         workers: Answers made at the same time.
         waiting: Questions that may wait for a worker; one more is refused as busy.
         monotonic: Seconds from any start, never running backwards.
@@ -48,6 +51,7 @@ class Answering:
         self,
         assistant: Assistant,
         conversations: Conversations,
+        record: AuditLog,
         *,
         workers: int = USUAL_WORKERS,
         waiting: int = USUAL_WAITING,
@@ -55,6 +59,7 @@ class Answering:
     ) -> None:
         self._assistant = assistant
         self._conversations = conversations
+        self._record = record
         self._monotonic = monotonic
         self._places = threading.BoundedSemaphore(workers + waiting)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
@@ -82,7 +87,7 @@ class Answering:
             turn = self._conversations.start_turn(asker.name, question, conversation_id)
             with self._lock:
                 self._stops[turn.turn_id] = threading.Event()
-            self._pool.submit(self._run, turn, asker, quotes_only)
+            self._pool.submit(self._run, turn, asker, quotes_only=quotes_only)
         except BaseException:
             self._places.release()
             raise
@@ -104,7 +109,7 @@ class Answering:
             flag.set()
         self._pool.shutdown(wait=True)
 
-    def _run(self, turn: Turn, asker: Principal, quotes_only: bool) -> None:  # noqa: FBT001
+    def _run(self, turn: Turn, asker: Principal, *, quotes_only: bool) -> None:
         try:
             answer = self._answer(turn, asker, quotes_only=quotes_only)
             self._conversations.finish(turn.turn_id, answer)
@@ -131,11 +136,20 @@ class Answering:
             writer.flush()
         except (RagError, AuditUnavailable, CorpusError) as error:
             log.warning("turn.failed turn_id=%s reason=%s", turn.turn_id, type(error).__name__)
-            return failed(str(error))
+            return self._fail(turn, asker, error, str(error))
         except Exception as error:  # noqa: BLE001 - the worker loop
             _log_without_text("turn.failed", turn.turn_id, error)
-            return failed(UNEXPECTED)
+            return self._fail(turn, asker, error, UNEXPECTED)
         return answer
+
+    def _fail(self, turn: Turn, asker: Principal, error: Exception, reason: str) -> Answer:
+        """Put on record that a question came to nothing, by the kind of the error alone."""
+        try:
+            self._record.append(QuestionRefused(asker.name, turn.turn_id, type(error).__name__, 0))
+        except AuditUnavailable:
+            # Nothing is shown either way; the question's end is missing like what follows.
+            log.warning("turn.end_not_recorded turn_id=%s", turn.turn_id)
+        return failed(reason)
 
 
 def failed(reason: str) -> Answer:

@@ -41,7 +41,9 @@ def create_service(
         AuditUnavailable: Interrupted turns cannot be put on record.
     """
     _end_interrupted(parts)
-    answering = Answering(parts.assistant, parts.conversations, workers=workers, waiting=waiting)
+    answering = Answering(
+        parts.assistant, parts.conversations, parts.record, workers=workers, waiting=waiting
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

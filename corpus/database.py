@@ -1,8 +1,9 @@
 """The catalog's database: opening, migrating, and saying what is wrong in plain words."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,14 @@ SCHEMA_TABLE = "catalog_schema"
 """Where the schema's revision stands; its own name, so that one database can hold more."""
 
 _WRITING = "muniment_writing"
+
+Clock = Callable[[], datetime]
+"""Gives the time in UTC."""
+
+
+def utc_now() -> datetime:
+    """Return the time; the default of every ``clock`` argument in the corpus."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place that asks
 
 
 class Database:
@@ -89,6 +98,19 @@ class Database:
             yield
         except DBAPIError as error:
             raise CatalogUnavailable(_sentence(self._name, error)) from error
+
+
+class Part:
+    """A part of the catalog: what it does, it does to one database.
+
+    Args:
+        database: Where everything is kept.
+        clock: Gives the time in UTC.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
 
 
 def _engine(url: str) -> sql.Engine:

@@ -1,39 +1,21 @@
 """Ingestion runs: the hand-over between whoever asks for one and the worker that does it."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sql
 
 from corpus import tables
-from corpus.database import Database
+from corpus.database import Part
 from corpus.documents import SourceId
 from corpus.errors import UnknownRun
 from corpus.records import FileOutcome, Run, RunId
 from corpus.tables import DONE, FAILED, QUEUED, RUNNING
 
-Clock = Callable[[], datetime]
 
-
-def utc_now() -> datetime:
-    """Return the time; the default of every ``clock`` argument in the corpus."""
-    return datetime.now(UTC)  # noqa: TID251 - the one place that asks
-
-
-class Runs:
-    """The part of the catalog that keeps runs.
-
-    Args:
-        database: Where they are kept.
-        clock: Gives the time in UTC.
-    """
-
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._clock = clock
+class Runs(Part):
+    """The part of the catalog that keeps runs."""
 
     def queue_run(self, source_id: SourceId) -> RunId:
         """Ask for a source to be gone over; a run of it that is already queued is returned."""

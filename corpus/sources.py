@@ -1,0 +1,328 @@
+"""Sources, the files they held last time, and the documents and access lists behind them."""
+
+import json
+import uuid
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+
+from corpus import tables
+from corpus.access import AccessListId, Principal
+from corpus.database import Part
+from corpus.documents import (
+    DocumentId,
+    OriginalHash,
+    SourceId,
+)
+from corpus.errors import UnknownDocument, UnknownSource
+from corpus.records import (
+    AccessRule,
+    KnownFile,
+    Quarantine,
+    Source,
+    groups_for,
+)
+from corpus.tables import PRESENT
+
+
+class Sources(Part):
+    """The part of the catalog that keeps sources and their files."""
+
+    def add_source(
+        self,
+        *,
+        name: str,
+        location: Path,
+        groups: frozenset[str],
+        rules: Sequence[AccessRule] = (),
+    ) -> Source:
+        """Add a source, or change the one of this name and who may read its documents.
+
+        The change of access holds at once, since the catalog decides; which documents the
+        index still has under an old list, ``stale_access`` says.
+        """
+        source = tables.source
+        values = {
+            "location": str(location),
+            "groups": tables.canonical_groups(groups),
+            "rules": _rules_json(rules),
+        }
+        with self._database.writing() as connection:
+            source_id = connection.scalar(
+                sql.select(source.c.source_id).where(
+                    source.c.name == name, source.c.removal == PRESENT
+                )
+            )
+            if source_id is None:
+                source_id = str(uuid.uuid4())
+                connection.execute(
+                    source.insert().values(
+                        source_id=source_id, name=name, removal=PRESENT, **values
+                    )
+                )
+            else:
+                connection.execute(
+                    source.update().where(source.c.source_id == source_id).values(**values)
+                )
+                _relist_documents(connection, source_id, groups, rules)
+        return Source(SourceId(source_id), name, location, groups, tuple(rules))
+
+    def sources(self) -> list[Source]:
+        """Return the sources, by name."""
+        source = tables.source
+        query = sql.select(source).where(source.c.removal == PRESENT).order_by(source.c.name)
+        with self._database.reading() as connection:
+            return [source_from(row) for row in connection.execute(query)]
+
+    def source(self, source_id: SourceId) -> Source:
+        """Return a source.
+
+        Raises:
+            UnknownSource: There is none with this id.
+        """
+        with self._database.reading() as connection:
+            return only_source(connection, source_id)
+
+    def source_named(self, name: str) -> Source:
+        """Return the source of a name.
+
+        Raises:
+            UnknownSource: There is none.
+        """
+        for source in self.sources():
+            if source.name == name:
+                return source
+        raise UnknownSource(f"There is no source named {name!r}. List them, or add it first.")
+
+    def known_files(self, source_id: SourceId) -> dict[str, KnownFile]:
+        """Return the files of a source as its last run left them, by relative path."""
+        known = tables.known_file
+        query = sql.select(known).where(known.c.source_id == source_id)
+        with self._database.reading() as connection:
+            return {row.path: _known_file(row) for row in connection.execute(query)}
+
+    def quarantine(
+        self,
+        *,
+        source_id: SourceId,
+        path: str,
+        original: OriginalHash | None,
+        reason: str,
+        detail: str,
+        size: int,
+        modified_ns: int,
+    ) -> None:
+        """Note that a file's present bytes were not taken in; a document it has stays as it is."""
+        with self._database.writing() as connection:
+            write_known_file(
+                connection,
+                source_id,
+                path,
+                original=original,
+                size=size,
+                modified_ns=modified_ns,
+                reason=tables.plain(reason),
+                detail=tables.plain(detail),
+                quarantined_at=self._clock(),
+            )
+
+    def quarantined(self, source_id: SourceId | None = None) -> list[Quarantine]:
+        """Return the files in quarantine, of one source or of all, by source and path."""
+        known = tables.known_file
+        query = sql.select(known).where(known.c.reason.is_not(None))
+        if source_id is not None:
+            query = query.where(known.c.source_id == source_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(known.c.source_id, known.c.path))
+            return [_quarantine(row) for row in rows]
+
+    def forget_quarantine(self, source_id: SourceId, path: str) -> None:
+        """Forget that a file was in quarantine, so that the next run looks at it anew."""
+        known = tables.known_file
+        there = (known.c.source_id == source_id) & (known.c.path == path)
+        with self._database.writing() as connection:
+            connection.execute(known.delete().where(there, known.c.document_id.is_(None)))
+            connection.execute(
+                # The hash is forgotten too: it is that of the bytes that were refused.
+                known.update()
+                .where(there, known.c.reason.is_not(None))
+                .values(original=None, reason=None, detail=None, quarantined_at=None)
+            )
+
+
+def admitting(principal: Principal) -> sql.Select[int]:
+    """Select the access lists that name one of a person's groups."""
+    group = tables.access_list_group
+    return (
+        sql.select(group.c.access_list_id)
+        .where(group.c.group_name.in_(sorted(principal.groups)))
+        .distinct()
+    )
+
+
+def only_source(connection: sql.Connection, source_id: SourceId) -> Source:
+    """Return a source that was not removed, or raise ``UnknownSource``."""
+    source = tables.source
+    row = connection.execute(
+        sql.select(source).where(source.c.source_id == source_id, source.c.removal == PRESENT)
+    ).one_or_none()
+    if row is None:
+        raise UnknownSource(f"There is no source {source_id}. List them, or add it first.")
+    return source_from(row)
+
+
+def source_from(row: sql.Row[Any]) -> Source:
+    """Make a source of a row of its table."""
+    return Source(
+        source_id=SourceId(row.source_id),
+        name=row.name,
+        location=Path(row.location),
+        groups=frozenset(json.loads(row.groups)),
+        rules=tuple(AccessRule(glob, frozenset(groups)) for glob, groups in json.loads(row.rules)),
+    )
+
+
+def _rules_json(rules: Sequence[AccessRule]) -> str:
+    return json.dumps([[rule.glob, sorted(rule.groups)] for rule in rules])
+
+
+def list_for(connection: sql.Connection, groups: Collection[str]) -> AccessListId:
+    """Return the one access list of a set of groups, making it when it is new."""
+    lists, group = tables.access_list, tables.access_list_group
+    named = tables.canonical_groups(groups)
+    known = connection.scalar(sql.select(lists.c.access_list_id).where(lists.c.groups == named))
+    if known is not None:
+        return AccessListId(known)
+    made = lists.insert().values(groups=named).returning(lists.c.access_list_id)
+    access_list = AccessListId(connection.execute(made).scalar_one())
+    if groups:
+        connection.execute(
+            group.insert(),
+            [{"group_name": name, "access_list_id": access_list} for name in sorted(set(groups))],
+        )
+    return access_list
+
+
+def _relist_documents(
+    connection: sql.Connection,
+    source_id: str,
+    groups: frozenset[str],
+    rules: Sequence[AccessRule],
+) -> None:
+    document = tables.document
+    rows = connection.execute(
+        sql.select(document).where(
+            document.c.source_id == source_id, document.c.withdrawal == PRESENT
+        )
+    ).all()
+    for row in rows:
+        access_list = list_for(connection, groups_for(row.path, groups=groups, rules=rules))
+        if access_list != row.access_list_id:
+            connection.execute(
+                document.update()
+                .where(document.c.document_id == row.document_id)
+                .values(access_list_id=access_list, access_indexed=False)
+            )
+
+
+def document_at(
+    connection: sql.Connection, source: Source, path: str
+) -> tuple[DocumentId, AccessListId]:
+    """Return the document at a path, making it when there is none."""
+    known = find_document(connection, source.source_id, path)
+    if known is not None:
+        return known, AccessListId(document_row(connection, known).access_list_id)
+    document_id = DocumentId(str(uuid.uuid4()))
+    access_list = list_for(connection, source.groups_for(path))
+    connection.execute(
+        tables.document.insert().values(
+            document_id=document_id,
+            source_id=source.source_id,
+            path=path,
+            access_list_id=access_list,
+            access_indexed=True,
+            withdrawal=PRESENT,
+        )
+    )
+    return document_id, access_list
+
+
+def find_document(connection: sql.Connection, source_id: SourceId, path: str) -> DocumentId | None:
+    """Return the document at a path of a source, None when there is none."""
+    document = tables.document
+    found = connection.scalar(
+        sql.select(document.c.document_id).where(
+            document.c.source_id == source_id,
+            document.c.path == path,
+            document.c.withdrawal == PRESENT,
+        )
+    )
+    return None if found is None else DocumentId(found)
+
+
+def documents_of(connection: sql.Connection, source_id: SourceId) -> list[DocumentId]:
+    """Return the documents of a source that were not withdrawn."""
+    document = tables.document
+    found = connection.scalars(
+        sql.select(document.c.document_id).where(
+            document.c.source_id == source_id, document.c.withdrawal == PRESENT
+        )
+    )
+    return [DocumentId(document_id) for document_id in found]
+
+
+def document_row(connection: sql.Connection, document_id: DocumentId) -> sql.Row[Any]:
+    """Return a document, withdrawn or not, or raise ``UnknownDocument``."""
+    document = tables.document
+    row = connection.execute(
+        sql.select(document).where(document.c.document_id == document_id)
+    ).one_or_none()
+    if row is None:
+        raise unknown_document(document_id)
+    return row
+
+
+def present_document(connection: sql.Connection, document_id: DocumentId) -> sql.Row[Any]:
+    """Return a document that was not withdrawn, or raise ``UnknownDocument``."""
+    row = document_row(connection, document_id)
+    if row.withdrawal != PRESENT:
+        raise unknown_document(document_id)
+    return row
+
+
+def unknown_document(document_id: DocumentId) -> UnknownDocument:
+    """Return the error that says so."""
+    return UnknownDocument(f"There is no document {document_id}, or it was withdrawn.")
+
+
+def write_known_file(
+    connection: sql.Connection, source_id: str, path: str, **values: object
+) -> None:
+    """Change what is known of a file; what is not given stays."""
+    known = tables.known_file
+    there = (known.c.source_id == source_id) & (known.c.path == path)
+    if connection.execute(known.update().where(there).values(**values)).rowcount == 0:
+        connection.execute(known.insert().values(source_id=source_id, path=path, **values))
+
+
+def _known_file(row: sql.Row[Any]) -> KnownFile:
+    return KnownFile(
+        path=row.path,
+        original=None if row.original is None else OriginalHash(row.original),
+        document_id=None if row.document_id is None else DocumentId(row.document_id),
+        quarantined=None if row.reason is None else _quarantine(row),
+        size=row.size,
+        modified_ns=row.modified_ns,
+    )
+
+
+def _quarantine(row: sql.Row[Any]) -> Quarantine:
+    return Quarantine(
+        source_id=SourceId(row.source_id),
+        path=row.path,
+        reason=row.reason,
+        detail=row.detail or "",
+        at=row.quarantined_at,
+    )

@@ -1,0 +1,269 @@
+"""How a version is stored in the catalog's tables and read back."""
+
+import json
+import threading
+import uuid
+import zlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+
+from corpus import tables, words
+from corpus.documents import (
+    Block,
+    BlockKind,
+    Chunk,
+    ChunkId,
+    DocumentId,
+    OriginalHash,
+    Page,
+    ParsedDocument,
+    Version,
+    VersionId,
+    Word,
+)
+from corpus.errors import UnknownVersion
+from corpus.tables import LIVE, PRESENT
+
+CHUNK_NAMESPACE = uuid.UUID("6f0b2c2e-93f5-5b0c-9c2a-6a7f5d0c1e58")
+ASKED_AT_ONCE = 500
+"""Ids in one query; databases limit how many values a statement may carry."""
+TEXTS_KEPT = 32
+"""Decompressed texts held for reading chunks: a search rarely touches more documents."""
+
+Id = TypeVar("Id", bound=str)
+
+
+class Texts:
+    """Texts of the versions read last. A version's text never changes, so none grows old."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, connection: sql.Connection, version_id: VersionId) -> str:
+        """Return the text of a version that exists."""
+        with self._lock:
+            if version_id in self._kept:
+                self._kept.move_to_end(version_id)
+                return self._kept[version_id]
+        text = tables.version_text
+        data = connection.scalars(
+            sql.select(text.c.text).where(text.c.version_id == version_id)
+        ).one()
+        found = zlib.decompress(data).decode("utf-8", "surrogatepass")
+        with self._lock:
+            self._kept[version_id] = found
+            while len(self._kept) > TEXTS_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def forget(self, version_ids: Collection[str]) -> None:
+        """Hold these no longer."""
+        with self._lock:
+            for version_id in version_ids:
+                self._kept.pop(version_id, None)
+
+
+def chunk_id_of(version_id: VersionId, number: int) -> ChunkId:
+    """Return the id of a chunk: the same whenever the same version is cut."""
+    return ChunkId(str(uuid.uuid5(CHUNK_NAMESPACE, f"{version_id}:{number}")))
+
+
+def all_versions() -> sql.Select[Any]:
+    """Select versions in any state with the document and source they belong to."""
+    document = tables.document
+    return (
+        sql.select(
+            tables.version,
+            document.c.source_id,
+            document.c.path.label("document_path"),
+            document.c.withdrawal,
+            tables.source.c.name.label("source_name"),
+        )
+        .select_from(tables.version)
+        .join(document)
+        .join(tables.source)
+    )
+
+
+def live_versions() -> sql.Select[Any]:
+    """Select the versions that answers are made from."""
+    return all_versions().where(
+        tables.version.c.state == LIVE, tables.document.c.withdrawal == PRESENT
+    )
+
+
+def count(connection: sql.Connection, query: sql.Select[Any]) -> int:
+    """Return how many rows a query has."""
+    return connection.scalar(sql.select(sql.func.count()).select_from(query.subquery())) or 0
+
+
+def version_row(connection: sql.Connection, version_id: VersionId) -> sql.Row[Any]:
+    """Return a version in any state, or raise ``UnknownVersion``."""
+    query = all_versions().where(tables.version.c.version_id == version_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownVersion(f"There is no version {version_id}.")
+    return row
+
+
+def version_from(row: sql.Row[Any]) -> Version:
+    """Make a version of a row of ``all_versions``."""
+    return Version(
+        version_id=VersionId(row.version_id),
+        document_id=DocumentId(row.document_id),
+        number=row.number,
+        original=OriginalHash(row.original),
+        media_type=row.media_type,
+        title=row.title,
+        path=row.path,
+        page_count=row.page_count,
+        character_count=row.character_count,
+        published_at=row.published_at,
+        live=row.state == LIVE and row.withdrawal == PRESENT,
+    )
+
+
+def name_of(path: str) -> str:
+    """Return the file's name as people may see it."""
+    return tables.plain(path.rpartition("/")[2])
+
+
+def next_number(connection: sql.Connection, document_id: DocumentId) -> int:
+    """Return the number of a document's next version."""
+    version = tables.version
+    highest = connection.scalar(
+        sql.select(sql.func.max(version.c.number)).where(version.c.document_id == document_id)
+    )
+    return (highest or 0) + 1
+
+
+def delete_versions(connection: sql.Connection, version_ids: Sequence[str]) -> None:
+    """Remove versions and everything stored with them."""
+    for some in portions(version_ids):
+        for table in (tables.chunk, tables.page, tables.version_text, tables.version):
+            connection.execute(table.delete().where(table.c.version_id.in_(some)))
+
+
+def store_parsed(connection: sql.Connection, version_id: VersionId, parsed: ParsedDocument) -> None:
+    """Store the text, blocks, pages and words of a version."""
+    connection.execute(
+        tables.version_text.insert().values(
+            version_id=version_id,
+            text=zlib.compress(parsed.text.encode("utf-8", "surrogatepass")),
+            blocks=json.dumps(
+                [
+                    [block.start, block.end, block.kind, block.level, block.place, block.context]
+                    for block in parsed.blocks
+                ]
+            ),
+        )
+    )
+    on_page: defaultdict[int, list[Word]] = defaultdict(list)
+    for word in parsed.words:
+        on_page[word.page].append(word)
+    if unknown := on_page.keys() - {page.number for page in parsed.pages}:
+        raise ValueError(f"words stand on pages that are not there: {sorted(unknown)}")
+    rows = [
+        {
+            "version_id": version_id,
+            "number": page.number,
+            "start": page.start,
+            "end": page.end,
+            "width": page.width,
+            "height": page.height,
+            "ocr_confidence": page.ocr_confidence,
+            "words": words.pack(on_page[page.number]),
+        }
+        for page in parsed.pages
+    ]
+    if rows:
+        connection.execute(tables.page.insert(), rows)
+
+
+def store_chunks(
+    connection: sql.Connection, version_id: VersionId, chunks: Sequence[Chunk]
+) -> tuple[ChunkId, ...]:
+    """Store the chunks of a version and return their ids."""
+    rows = [
+        {
+            "chunk_id": chunk_id_of(version_id, chunk.number),
+            "version_id": version_id,
+            "number": chunk.number,
+            "start": chunk.start,
+            "end": chunk.end,
+            "heading_path": json.dumps(chunk.heading_path),
+            "page": chunk.page,
+            "place": tables.plain(chunk.place),
+            "context": tables.plain(chunk.context),
+        }
+        for chunk in chunks
+    ]
+    if rows:
+        connection.execute(tables.chunk.insert(), rows)
+    return tuple(chunk_id_of(version_id, chunk.number) for chunk in chunks)
+
+
+def all_chunks() -> sql.Select[Any]:
+    """Select chunks with the version, document and source they belong to."""
+    return (
+        sql.select(
+            tables.chunk,
+            tables.version.c.document_id,
+            tables.version.c.number.label("version_number"),
+            tables.version.c.title,
+            tables.document.c.path.label("document_path"),
+            tables.source.c.name.label("source_name"),
+        )
+        .select_from(tables.chunk)
+        .join(tables.version)
+        .join(tables.document)
+        .join(tables.source)
+    )
+
+
+def chunk_from(row: sql.Row[Any]) -> Chunk:
+    """Make a chunk of a row of ``all_chunks``."""
+    return Chunk(
+        number=row.number,
+        start=row.start,
+        end=row.end,
+        heading_path=tuple(json.loads(row.heading_path)),
+        page=row.page,
+        place=row.place,
+        context=row.context,
+    )
+
+
+def blocks_from(stored: str) -> tuple[Block, ...]:
+    """Make blocks of what ``store_parsed`` wrote."""
+    return tuple(
+        Block(start, end, BlockKind(kind), level, place, context)
+        for start, end, kind, level, place, context in json.loads(stored)
+    )
+
+
+def pages_of(version_id: VersionId) -> sql.Select[Any]:
+    """Select the pages of a version in order."""
+    page = tables.page
+    return sql.select(page).where(page.c.version_id == version_id).order_by(page.c.number)
+
+
+def page_from(row: sql.Row[Any]) -> Page:
+    """Make a page of a row of ``pages_of``."""
+    return Page(row.number, row.start, row.end, row.width, row.height, row.ocr_confidence)
+
+
+def words_from(pages: Sequence[sql.Row[Any]]) -> list[Word]:
+    """Unpack the words of some pages, in text order."""
+    found = [word for row in pages for word in words.unpack(row.words, page=row.number)]
+    return sorted(found, key=lambda word: word.start)
+
+
+def portions(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
+    """Yield the ids in order, at most ``ASKED_AT_ONCE`` at a time."""
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        yield ids[start : start + ASKED_AT_ONCE]

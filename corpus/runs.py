@@ -7,11 +7,13 @@ from typing import Any
 import sqlalchemy as sql
 
 from corpus import tables
-from corpus.database import Part
+from corpus.database import Part, utc_now
 from corpus.documents import SourceId
 from corpus.errors import UnknownRun
 from corpus.records import FileOutcome, Run, RunId
 from corpus.tables import DONE, FAILED, QUEUED, RUNNING
+
+__all__ = ["Runs", "utc_now"]
 
 
 class Runs(Part):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from rag.contract import (
     MAXIMUM_QUESTION_CHARACTERS,
@@ -38,6 +37,9 @@ EXAMPLES = (
     "What are the deadlines for answering a complaint?",
     "What changed in the latest version of the outsourcing policy?",
 )
+
+COLUMNS = (1.12, 1.0)
+"""The chat and the source panel beside it."""
 
 CLOSEST = (
     Column(key="title", label="Document", kind="text"),
@@ -79,19 +81,17 @@ def show() -> None:
         st.info("This conversation is not here any more.", icon=":material/chat_bubble:")
         return
     place = _chosen_place(conversation.turns)
-    if place is None:
-        _title(conversation)
-        _turns(service, conversation.turns, place)
-        _composer(service, conversation_id, st.bottom)
-        return
-    left, right = st.columns([1.12, 1], gap="large")
+    # The columns stay when the panel closes (hidden by style): a changed layout would mount the
+    # answer anew, and the keyboard's focus on a chip would fall to the page.
+    with st.container(key="sheet"):
+        left, right = st.columns(COLUMNS, gap="large")
     with left:
         _title(conversation)
         _turns(service, conversation.turns, place)
-    with right:
-        _panel(service, place)
-    bottom, _ = st.bottom.columns([1.12, 1], gap="large")
-    _composer(service, conversation_id, bottom)
+    if place is not None:
+        with right:
+            _panel(service, place)
+    _composer(service, conversation_id)
 
 
 def _title(conversation: Conversation) -> None:
@@ -167,10 +167,12 @@ def _welcome(service: Client) -> None:
                     example, key=f"example-{number}", icon=":material/arrow_outward:", wrap=False
                 ):
                     _ask(service, example, "")
-    _composer(service, "", st.bottom)
+    _composer(service, "")
 
 
-def _composer(service: Client, conversation_id: str, where: DeltaGenerator) -> None:
+def _composer(service: Client, conversation_id: str) -> None:
+    with st.bottom.container(key="sheet-bottom"):
+        where, _ = st.columns(COLUMNS, gap="large")
     question = where.chat_input(
         "Ask about your documents", max_chars=MAXIMUM_QUESTION_CHARACTERS, key="question"
     )

@@ -486,6 +486,15 @@ class Catalog(Sources, Runs):
             )
         return frozenset(json.loads(groups or "[]"))
 
+    def access_list_of(self, document_id: DocumentId) -> AccessListId:
+        """Return the list that says who may read a document.
+
+        Raises:
+            UnknownDocument: There is none with this id, or it was withdrawn.
+        """
+        with self._database.reading() as connection:
+            return AccessListId(present_document(connection, document_id).access_list_id)
+
     def source_of(self, document_id: DocumentId) -> Source:
         """Return the source of a document.
 

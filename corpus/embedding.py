@@ -5,9 +5,11 @@ which runs it several times faster than torch, and kept in the cache folder; lat
 that and need neither torch nor sentence-transformers, whose import takes seconds.
 """
 
+import contextlib
 import hashlib
 import inspect
 import json
+import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -350,12 +352,22 @@ def _sentence_transformer(folder: Path, *, device: str | None) -> "SentenceTrans
 
 def _keep(model: openvino.Model, kept: Path) -> None:
     """Save a conversion; the .xml is moved last, so that one that is there is complete."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    staged = kept.with_name(f".new-{kept.stem}.xml")
-    # Halved weights would be decompressed anyway, and change the vectors.
-    openvino.save_model(model, staged, compress_to_fp16=False)
-    staged.with_suffix(".bin").replace(kept.with_suffix(".bin"))
-    staged.replace(kept)
+    staged = kept.with_name(f".new-{os.getpid()}-{kept.stem}.xml")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Halved weights would be decompressed anyway, and change the vectors.
+        openvino.save_model(model, staged, compress_to_fp16=False)
+        staged.with_suffix(".bin").replace(kept.with_suffix(".bin"))
+        staged.replace(kept)
+    except (OSError, RuntimeError) as error:
+        raise EmbeddingModelInvalid(
+            f"The converted embedding model cannot be kept in {kept.parent}: {error}. "
+            "It needs some 100 MB there and the right to write."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+            staged.unlink(missing_ok=True)
+            staged.with_suffix(".bin").unlink(missing_ok=True)
 
 
 def _mean(hidden: FloatMatrix, mask: NDArray[np.int64]) -> FloatMatrix:

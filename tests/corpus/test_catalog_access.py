@@ -138,6 +138,7 @@ def test_a_document_moved_under_another_rule_is_read_by_others(shelf: Shelf) -> 
     access_list = shelf.catalog.move_document(staged.document_id, "board/fees.pdf")
 
     assert access_list != staged.access_list
+    assert shelf.catalog.access_list_of(staged.document_id) == access_list
     assert shelf.catalog.stale_access() == {staged.document_id: access_list}
     ada = Principal("ada", frozenset({"staff"}))
     assert shelf.catalog.readable_versions(ada, [staged.version_id]) == set()

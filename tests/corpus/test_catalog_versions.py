@@ -288,7 +288,7 @@ def test_what_is_unknown_is_said_to_be(shelf: Shelf) -> None:
         with pytest.raises(UnknownVersion):
             ask(version)
     for ask_document in (catalog.versions_of, catalog.withdraw_document, catalog.source_of,
-                         catalog.document_groups):  # fmt: skip
+                         catalog.document_groups, catalog.access_list_of):  # fmt: skip
         with pytest.raises(UnknownDocument):
             ask_document(document)
     with pytest.raises(UnknownSource):

@@ -99,15 +99,38 @@ def test_a_second_start_needs_neither_torch_nor_sentence_transformers(
     assert done.stdout.strip() == "[]"
 
 
-def test_a_cut_short_conversion_is_made_again(
+def test_a_damaged_conversion_is_made_again(
     embedder: Embedder, cache: Path, tmp_path: Path
 ) -> None:
-    (weights,) = cache.glob("*.bin")
-    shutil.copy(weights, tmp_path)
+    for kept in cache.glob("embedding-*"):
+        (tmp_path / kept.name).write_text("<net")
 
     again = Embedder.load(cache_folder=tmp_path)
 
     assert float(again.embed_question("fee") @ embedder.embed_question("fee")) > 0.999
+    assert sorted(kept.name for kept in tmp_path.iterdir()) == sorted(
+        kept.name for kept in cache.iterdir()
+    )
+
+
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+
+    with pytest.raises(EmbeddingModelInvalid, match="cannot be kept"):
+        Embedder.load(cache_folder=tmp_path / "cache")
+
+
+def test_a_model_with_unusual_pooling_is_run_as_it_is(cache: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(get_model_path(), tmp_path / "model"))
+    (copy / "1_Pooling" / "config.json").write_text(
+        '{"word_embedding_dimension": 384, "pooling_mode_max_tokens": true}'
+    )
+
+    embedder = Embedder.load(cache_folder=cache, model_folder=copy)
+
+    rows = embedder.embed(TEXTS[:3])
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    assert float(rows[2] @ embedder.embed_question(TEXTS[2])) > 0.999
 
 
 def test_the_same_weights_in_another_folder_have_the_same_fingerprint(

@@ -11,7 +11,7 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.errors import IndexMismatch, IndexUnavailable
 from corpus.index import BATCH_POINTS, Bm25Encoder, Point, Rankings, VectorIndex, open_index
-from corpus.index.server import MEMORY
+from corpus.index.server import MEMORY, ServerIndex
 
 DIMENSION = 8
 FINGERPRINT = "model-one"
@@ -241,6 +241,14 @@ def test_a_damaged_index_is_reported_and_not_replaced(open_edge: Opener, tmp_pat
 
     with pytest.raises(IndexUnavailable):
         open_edge()
+
+
+def test_a_collection_of_another_model_is_not_used() -> None:
+    index = ServerIndex(url=MEMORY, api_key="", dimension=DIMENSION, fingerprint=FINGERPRINT)
+
+    index._prepare(DIMENSION, FINGERPRINT)
+    with pytest.raises(IndexMismatch, match="another embedding model"):
+        index._prepare(DIMENSION, "model-two")
 
 
 def test_a_server_that_is_away_is_reported() -> None:

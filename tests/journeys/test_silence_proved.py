@@ -1,6 +1,7 @@
 """The main job under the tripwire: files, a cited answer, the page; and nothing leaves."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,10 @@ ONE_OF_EACH_FORMAT = (
     "procedures/fire-evacuation-bristol.txt",
 )
 QUESTION = "What score do I need to pass the money laundering training?"
+
+ASKED_BY_THE_PAGE_S_FRAMEWORK = {"8.8.8.8", "checkip.amazonaws.com"}
+"""Streamlit looks for the machine's own address when a foreign site knocks; that is refused. Should
+anything else be refused, a part has begun to phone and only the refusal stands between."""
 
 pytestmark = pytest.mark.namespace
 
@@ -61,7 +66,7 @@ def test_from_a_folder_to_a_cited_answer_on_the_page_nothing_leaves(tmp_path: Pa
 
     assert verdict["left"] == [], output
     assert exit_code == 0, output
-    assert "egress.refused" not in output
+    assert set(re.findall(r"egress\.refused host=(\S+)", output)) <= ASKED_BY_THE_PAGE_S_FRAMEWORK
 
 
 @pytest.mark.timeout(600)

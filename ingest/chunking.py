@@ -8,11 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from llama_index.core.node_parser import SentenceSplitter
 
 from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, page_of
 
+MAXIMUM_CHARACTERS = 4_000
+"""Of a chunk cut from one block: text without spaces has few words however long it is."""
 _ROW_NUMBER = re.compile(r"^(.*, row )(\d+)$")
 _SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s)[^.!?\n]*)*(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)\s*")
 _TOKEN = re.compile(r"\S+")
@@ -24,7 +27,7 @@ class ChunkLimits:
 
     Attributes:
         target: A chunk this long takes no further block.
-        maximum: No chunk is longer, unless one unbroken word is.
+        maximum: No chunk is longer.
         heading: A chunk at least this long ends where a new section starts.
     """
 
@@ -98,7 +101,7 @@ class _Cutter:
         words = self._count(block.start, block.end)
         if self._open and self._must_part(self._open, block, words):
             self._close()
-        if words > self._limits.maximum:
+        if words > self._limits.maximum or block.end - block.start > MAXIMUM_CHARACTERS:
             for start, end in self._split(block):
                 self._close()
                 self._grow(block, start, end, self._count(start, end))
@@ -161,7 +164,7 @@ class _Cutter:
                 continue
             position = found + len(part)
             spans.append((block.start + found, block.start + position))
-        return _covering(spans, block)
+        return [piece for span in _covering(spans, block) for piece in _bounded(span)]
 
 
 @lru_cache(maxsize=4)
@@ -186,6 +189,13 @@ def _covering(spans: list[tuple[int, int]], block: Block) -> list[tuple[int, int
     starts = [block.start, *(start for start, _ in spans[1:])]
     ends = [*starts[1:], block.end]
     return list(zip(starts, ends, strict=True))
+
+
+def _bounded(span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return a span in pieces that are not too long even where nothing parts its words."""
+    start, end = span
+    cuts = [*range(start, end, MAXIMUM_CHARACTERS), end]
+    return list(pairwise(cuts))
 
 
 def _shared(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ LARGER = 1.1
 LARGER_RECOGNISED = 1.35
 """Sizes measured in a scan waver."""
 PARAGRAPH_GAP_SIZES = 0.55
+PARAGRAPH_GAP_RECOGNISED = 0.95
+"""Boxes of recognised words end with their ink, so that lines seem further apart."""
 SHORT_LINE_SHARE = 0.7
 
 _NUMBER = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?\s+(?=[A-Z\"'(])")
@@ -130,6 +132,8 @@ class _Style:
             return False
         larger = line.size >= self.body_size * (LARGER_RECOGNISED if recognised else LARGER)
         heavy = self._bold_stands_out and line.bold
+        if recognised and text.isupper() and len(line.words) > 1:
+            return True
         return larger or heavy
 
     def note(self, pieces: Sequence[_Piece]) -> None:
@@ -227,7 +231,8 @@ def _continues(before: _Piece, line: Line, page: PageItems) -> bool:
     if line.y0 < last.y0 - last.size:  # the next column
         return not ended
     gap = line.y0 - last.y1
-    if gap > PARAGRAPH_GAP_SIZES * last.size:
+    allowed = PARAGRAPH_GAP_SIZES if page.ocr_confidence is None else PARAGRAPH_GAP_RECOGNISED
+    if gap > allowed * last.size:
         return False
     widest = max(piece.x1 - piece.x0 for piece in before.lines)
     short = last.x1 - last.x0 < SHORT_LINE_SHARE * max(widest, 0.3 * page.width)

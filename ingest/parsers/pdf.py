@@ -1,5 +1,6 @@
 """PDF through PDFium: the same engine that draws the page images, so boxes match pixels."""
 
+import re
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -26,7 +27,8 @@ USABLE_CHARACTERS = 20
 MAXIMUM_UNMAPPED = 0.10
 _POINTS_PER_INCH = 72
 _PROPERTIES = ("Author", "Subject", "Keywords", "CreationDate", "ModDate")
-_PLACEHOLDER_TITLES = frozenset({"untitled", "(anonymous)", "unspecified"})
+_PLACEHOLDERS = frozenset({"untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)"})
+_DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
 
 
 def parse(location: Path, limits: Limits) -> ParsedDocument:
@@ -94,12 +96,16 @@ class _Reader:
         if not any(page.items for page in pages) and self._unrecognised:
             raise Quarantined(Reason.RECOGNITION_UNAVAILABLE)
         metadata = self._document.get_metadata_dict(skip_empty=True)
-        properties = {name: clean(value) for name, value in metadata.items() if name in _PROPERTIES}
+        properties = {
+            name: _readable(value)
+            for name, value in metadata.items()
+            if name in _PROPERTIES and clean(value).lower() not in _PLACEHOLDERS
+        }
         unread = sorted({*self._unrecognised, *self._broken})
         if unread:
             properties["Unread pages"] = ", ".join(str(number + 1) for number in unread)
         title = clean(metadata.get("Title", ""))
-        if title.lower() in _PLACEHOLDER_TITLES or title.lower().endswith((".doc", ".docx")):
+        if title.lower() in _PLACEHOLDERS or title.lower().endswith((".doc", ".docx")):
             title = ""
         return assemble(pages, title=title, properties=properties)
 
@@ -114,6 +120,12 @@ class _Reader:
         except RecognitionUnavailable:
             self._unrecognised.append(number)
             return None
+
+
+def _readable(value: str) -> str:
+    """Return a property with dates as ISO 8601 writes them."""
+    date = _DATE.match(value)
+    return "-".join(date.groups()) if date else clean(value)
 
 
 def _needs_recognition(page: pdfium.PdfPage, found: PageWords) -> bool:

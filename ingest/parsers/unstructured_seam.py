@@ -25,6 +25,7 @@ _KINDS = {
     "PageNumber": BlockKind.FURNITURE,
 }
 _SKIPPED = frozenset({"PageBreak", "Image"})
+_MARKED = re.compile(r"\s*(\W|\(?\w{1,4}[.)]\s)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -75,14 +76,15 @@ def add_elements(
         level = 0
         if kind is BlockKind.HEADING:
             level = (element.metadata.category_depth or 0) + offset
-        text = f"• {element.text}" if kind is BlockKind.LIST_ITEM else element.text
+        bare = kind is BlockKind.LIST_ITEM and not _MARKED.match(element.text)
+        text = f"• {element.text}" if bare else element.text
         builder.add(kind, text, level=level, place=place)
 
 
 def _is_heading(text: str) -> bool:
     """Say whether a supposed title reads like one: with no verbs known, too much is a title."""
     text = text.strip()
-    return len(text) <= 160 and not text.endswith((".", ";", ",", "?", "!"))
+    return len(text) <= 160 and not text.endswith((".", ";", ","))
 
 
 def rows_of(table_html: str) -> list[list[str]]:

@@ -29,7 +29,7 @@ def policy_pdf(path: Path) -> Path:
     )
     story = [
         Paragraph("Leave Policy", styles["Title"]),
-        Paragraph("This policy says how much leave there is and how it is taken.", styles["Normal"]),
+        Paragraph("This policy says how much leave people have.", styles["Normal"]),
         Paragraph("1 Entitlement", styles["Heading1"]),
         Paragraph(ALLOWANCE, styles["Normal"]),
         Spacer(1, 12),

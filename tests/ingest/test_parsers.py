@@ -2,7 +2,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import docx
-import openpyxl
+import openpyxl  # type: ignore[import-untyped]
 import pptx
 import pytest
 from PIL import Image, ImageDraw, ImageFont

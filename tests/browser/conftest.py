@@ -14,7 +14,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.conftest import Stack
+
 HERE = Path(__file__).parent
+READER = "margaret"
+QUESTION = "How often is due diligence redone for a client with a raised rating?"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -127,19 +131,13 @@ def stand_in_site() -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest) -> Site:
-    """The real system where a ``stack`` fixture starts one, else the stand-in.
-
-    ``stack`` must have the fields of ``Site``.
-    """
-    try:
-        stack = request.getfixturevalue("stack")
-    except pytest.FixtureLookupError:
-        return request.getfixturevalue("stand_in_site")
+    """The whole of Muniment with the sample documents."""
+    stack: Stack = request.getfixturevalue("stack")
     return Site(
-        page_address=stack.page_address,
-        name=stack.name,
-        password=stack.password,
-        question=stack.question,
+        page_address=stack.page_url,
+        name=READER,
+        password=stack.passwords[READER],
+        question=QUESTION,
         answer_seconds=300.0,
     )
 

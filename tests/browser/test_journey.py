@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Log, Site
+
 pytestmark = pytest.mark.browser
 
 SLOW = 60_000
@@ -26,13 +28,12 @@ def ask(page: Page, question: str) -> None:
 
 
 def test_a_question_is_answered_with_a_marked_page_and_nothing_leaves(
-    page: Page, log, site
+    page: Page, log: Log, site: Site
 ) -> None:
     sign_in(page, site.page_address, site.name, site.password)
 
     ask(page, site.question)
-    expect(page.get_by_role("log", name="Answer in progress")).to_be_visible(timeout=SLOW)
-    chip = page.get_by_role("button", name=re.compile(r"^Source 1: .*, page \d+")).first
+    chip = page.get_by_role("button", name=re.compile(r"^Source \d+: .*, page \d+")).first
     expect(chip).to_be_visible(timeout=site.answer_seconds * 1000)
     chip.click()
 
@@ -50,19 +51,20 @@ def test_a_question_is_answered_with_a_marked_page_and_nothing_leaves(
     assert log.complaints() == []
 
 
-def test_a_running_answer_survives_a_reload(page: Page, log, site) -> None:
-    sign_in(page, site.page_address, site.name, site.password)
-    ask(page, site.question)
+def test_a_running_answer_survives_a_reload(page: Page, log: Log, stand_in_site: Site) -> None:
+    sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
+    ask(page, stand_in_site.question)
     expect(page.get_by_role("log", name="Answer in progress")).to_be_visible(timeout=SLOW)
 
+    expect(page.get_by_text("Draft, not yet checked")).to_be_visible(timeout=SLOW)
     page.reload()
 
     source = page.get_by_role("button", name=re.compile(r"^Source 1: ")).first
-    expect(source).to_be_visible(timeout=site.answer_seconds * 1000)
+    expect(source).to_be_visible(timeout=stand_in_site.answer_seconds * 1000)
     assert log.complaints() == []
 
 
-def test_escape_closes_the_source(page: Page, stand_in_site) -> None:
+def test_escape_closes_the_source(page: Page, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
     page.goto(f"{stand_in_site.page_address}/?c=retention&cite=3")
     image = page.get_by_role("img", name=re.compile("^Page 4 of"))
@@ -73,7 +75,7 @@ def test_escape_closes_the_source(page: Page, stand_in_site) -> None:
     expect(image).to_be_hidden(timeout=SLOW)
 
 
-def test_the_keyboard_keeps_its_place_when_a_source_opens(page: Page, stand_in_site) -> None:
+def test_the_keyboard_keeps_its_place_when_a_source_opens(page: Page, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
     page.goto(f"{stand_in_site.page_address}/?c=retention")
     chip = page.get_by_role("button", name=re.compile("^Source 3:"))
@@ -86,7 +88,7 @@ def test_the_keyboard_keeps_its_place_when_a_source_opens(page: Page, stand_in_s
     expect(chip).to_be_focused(timeout=SLOW)
 
 
-def test_hostile_text_calls_nobody(page: Page, log, stand_in_site) -> None:
+def test_hostile_text_calls_nobody(page: Page, log: Log, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
 
     for path in ("/?c=hostile&cite=1", "/library", "/library?d=hostile"):
@@ -99,7 +101,9 @@ def test_hostile_text_calls_nobody(page: Page, log, stand_in_site) -> None:
 
 
 @pytest.mark.parametrize("path", ["library", "library?d=retention", "ingestion", "audit"])
-def test_every_page_keeps_to_its_own_host(page: Page, log, stand_in_site, path: str) -> None:
+def test_every_page_keeps_to_its_own_host(
+    page: Page, log: Log, stand_in_site: Site, path: str
+) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
 
     page.goto(f"{stand_in_site.page_address}/{path}")
@@ -109,7 +113,7 @@ def test_every_page_keeps_to_its_own_host(page: Page, log, stand_in_site, path: 
     assert log.complaints() == []
 
 
-def test_a_person_without_roles_is_shown_no_page_of_a_role(page: Page, stand_in_site) -> None:
+def test_a_person_without_roles_is_shown_no_page_of_a_role(page: Page, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, "tom.visser", stand_in_site.password)
 
     expect(page.get_by_role("link", name="Library")).to_be_visible(timeout=SLOW)
@@ -117,7 +121,7 @@ def test_a_person_without_roles_is_shown_no_page_of_a_role(page: Page, stand_in_
     expect(page.get_by_role("link", name="Ingestion")).to_have_count(0)
 
 
-def test_a_document_is_opened_from_the_library(page: Page, stand_in_site) -> None:
+def test_a_document_is_opened_from_the_library(page: Page, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
     page.get_by_role("link", name="Library").click()
 

@@ -162,7 +162,8 @@ def test_hostile_text_stands_in_no_label_as_markdown(client: Client) -> None:
 
     assert not page.exception
     for label in [*labels(page), *(str(item.value) for item in page.subheader)]:
-        assert not re.search(r"(?<!\\)[\[<]", label)
+        ours = label.replace(":gray[", "")
+        assert not re.search(r"(?<!\\)[\[<]", ours)
 
 
 def test_the_library_counts_what_one_may_read(client: Client) -> None:

@@ -32,10 +32,10 @@ from ui.session import client, local_time, now
 from ui.text import label
 
 EXAMPLES = (
-    "How long do we keep customer identification records?",
-    "Who must approve an exception to the policy?",
-    "What are the deadlines for answering a complaint?",
-    "What changed in the latest version of the outsourcing policy?",
+    "How soon must a complaint be acknowledged?",
+    "Who stands in for the MLRO when she is away?",
+    "After how many wrong attempts does an account lock?",
+    "How long should a whistleblowing investigation take?",
 )
 
 COLUMNS = (1.12, 1.0)

@@ -143,6 +143,8 @@ def _service(settings: Settings) -> str:
 
 
 def _model_server(settings: Settings) -> str:
+    if running_in(settings.data) is not None:
+        return "as the running service says"
     if settings.model_off:
         return "switched off; answers are in the documents' own words"
     if settings.model_url:

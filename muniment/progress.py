@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from corpus.catalog import FileOutcome, Run
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
+
+from corpus.catalog import FileOutcome, Run
 
 OUTCOMES = ("added", "updated", "moved", "unchanged", "quarantined", "excluded", "withdrawn")
 """In the order in which they are shown; together they are every file."""
@@ -31,14 +31,13 @@ class RunDisplay:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("documents · {task.fields[pages]} pages · {task.fields[chunks]} chunks"),
-            TextColumn("· {task.fields[rate]}"),
-            TimeElapsedColumn(),
+            TextColumn("documents"),
+            TextColumn("{task.fields[pages]} pages, {task.fields[chunks]} chunks"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             console=console,
         )
         self._task = self._progress.add_task(
@@ -71,7 +70,7 @@ class RunDisplay:
             completed=sum(run.files_done for run in runs),
             pages=pages,
             chunks=sum(run.chunks for run in runs),
-            rate=f"{pages / elapsed:.1f} pages/s" if elapsed > 1 else "",
+            rate=f"{pages / elapsed:.1f} a second" if elapsed > 1 else "",
         )
         if all(run.state in {"done", "failed"} for run in runs):
             self._progress.stop_task(self._task)

@@ -94,6 +94,9 @@ class _Site:
     _ready: set[str] = field(default_factory=set)
 
     def start(self) -> None:
+        self.console.print(
+            "Starting the service, the page" + (" and the model server" if self.model else "")
+        )
         self.service.start()
         self.page.start()
         if self.model is not None:
@@ -156,7 +159,7 @@ class _Site:
     def _report(self, name: str) -> None:
         self._ready.add(name)
         seconds = time.monotonic() - self.started
-        self.console.print(f"  {name} ready after {seconds:.0f} s", highlight=False)
+        self.console.print(f"  {name} ready after {seconds:.0f} s")
 
 
 @contextmanager
@@ -218,7 +221,11 @@ def _build(settings: Settings, plan: ModelPlan | None, console: Console) -> _Sit
             "MUNIMENT_MODEL_NAME": plan.name,
             "MUNIMENT_MODEL_KEY": plan.key,
         }
-        model = OwnModelServer(plan, log=logs / "model.log", say=console.print)
+        model = OwnModelServer(
+            plan,
+            log=logs / "model.log",
+            say=lambda text: console.print(text, markup=False, soft_wrap=True),
+        )
     environment = silent_environment(child_environment(variables, keep_settings=False))
     return _Site(
         settings=settings,
@@ -237,20 +244,17 @@ def _program(name: str, verb: str, environment: dict[str, str], log: Path) -> Ch
 
 def _announce(settings: Settings, console: Console) -> None:
     """Say where the page is, how to sign in, and how to stop."""
-    address = f"http://{_reachable(settings.host)}:{settings.port}"
-    console.print(f"\n[bold]Muniment is ready: {address}[/bold]", highlight=False)
+    lines = ["", f"Muniment is ready: http://{_reachable(settings.host)}:{settings.port}"]
     passwords = sample_passwords(settings.data)
     if passwords:
-        console.print("Sign in as one of these (sample accounts, made for this folder):")
-        for name, password, about in passwords:
-            console.print(f"  {name:<20} {password}   {about}", highlight=False, markup=False)
-        first = passwords[0][0]
-        console.print(
-            f'Or ask here, in another terminal: muniment ask "…" --as {first}', highlight=False
-        )
+        lines.append("Sign in as one of these sample people (name, password, who it is):")
+        lines += [f"  {name:<10} {password}  {about}" for name, password, about in passwords]
+        lines.append(f'Or ask in another terminal: muniment ask "…" --as {passwords[0][0]}')
     else:
-        console.print("Make an account with: muniment user add NAME --groups GROUP")
-    console.print(f"Logs are in {settings.data / 'logs'}. Stop with Ctrl-C.", highlight=False)
+        lines.append("Make an account with: muniment user add NAME --groups GROUP")
+    lines.append(f"Logs are in {settings.data / 'logs'}. Stop with Ctrl-C.")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _reachable(host: str) -> str:

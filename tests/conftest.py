@@ -1,4 +1,4 @@
-"""What the tests share: silence before all of them, and the whole of Muniment as a user starts it."""
+"""What the tests share: silence before all else, and the whole of Muniment as a user starts it."""
 
 # First of all: the silence every program keeps, so that no test can phone home either.
 import muniment.silence  # isort: split

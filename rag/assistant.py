@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from corpus.catalog import Catalog
-
 from audit.errors import AuditUnavailable
 from audit.events import (
     AnswerGiven,
@@ -19,6 +17,7 @@ from audit.events import (
 )
 from audit.log import AuditLog
 from corpus.access import AuthorizedChunk, Gate, Principal
+from corpus.catalog import Catalog
 from corpus.documents import Box, line_boxes
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
@@ -39,10 +38,9 @@ from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
 from rag.evidence import Evidence, find_evidence, is_sufficient, worth_quoting
 from rag.generation import ModelServer
 from rag.prompting import build_messages, passages_for_prompt
-from rag.retrieval import Candidate, Retriever
+from rag.retrieval import Retriever
 from rag.wording import Span
 
-CANDIDATES = 40
 PASSAGES = 8
 MAXIMUM_ANSWER_TOKENS = 160
 FURTHER_PAGES_OF_A_CHUNK = 3
@@ -60,11 +58,10 @@ NOTHING_BACKED = (
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A passage that the gate has let through, with its scores."""
+    """A passage that the gate has let through, with its score."""
 
     chunk: AuthorizedChunk
     score: float
-    similarity: float
 
 
 @dataclass(slots=True)
@@ -152,17 +149,12 @@ class Assistant:
         watch = _Stopwatch(time.perf_counter())
         self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
         progress(Step(name="searching", text="Searching the documents you may read"))
-        candidates, read = self._read(question, asker)
+        read = self._read(question, asker)
         watch.retrieve = watch.elapsed()
         passages = [_passage(each) for each in read]
         self._append(PassagesRead(asker.name, turn_id, tuple(_passages_read(read))))
         chunks = [each.chunk for each in read]
-        evidence = find_evidence(
-            question,
-            chunks,
-            background=[candidate.chunk.text for candidate in candidates],
-            embed=self._embedder.embed,
-        )
+        evidence = find_evidence(question, chunks, embed=self._embedder.embed)
         if not is_sufficient(evidence):
             return self._refuse(asker, turn_id, passages, watch)
         progress(Step(name="reading", text=_reading_text(read)))
@@ -185,24 +177,16 @@ class Assistant:
         """Return the passages that fit a question best, without generating; it is on record."""
         watch = _Stopwatch(time.perf_counter())
         self._append(QuestionAsked(asker.name, "", "", question))
-        _, read = self._read(question, asker, limit=limit)
+        read = self._read(question, asker, limit=limit)
         self._append(PassagesRead(asker.name, "", tuple(_passages_read(read))))
         watch.retrieve = watch.elapsed()
         return SearchResult(passages=[_passage(each) for each in read], timings=watch.timings())
 
-    def _read(
-        self, question: str, asker: Principal, *, limit: int = PASSAGES
-    ) -> tuple[list[Candidate], list[_Read]]:
-        found = self._retriever.retrieve(question, visible_to=asker, limit=max(CANDIDATES, limit))
-        by_id = {candidate.chunk.chunk_id: candidate for candidate in found}
+    def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> list[_Read]:
+        found = self._retriever.retrieve(question, visible_to=asker, limit=limit)
+        scores = {candidate.chunk.chunk_id: candidate.score for candidate in found}
         authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
-        # What the gate kept back plays no part in weighing words either.
-        candidates = [by_id[chunk.found.chunk_id] for chunk in authorized]
-        read = [
-            _Read(chunk, candidate.score, candidate.similarity)
-            for chunk, candidate in zip(authorized, candidates, strict=True)
-        ]
-        return candidates, read[:limit]
+        return [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized]
 
     def _draft(
         self,

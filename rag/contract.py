@@ -1,4 +1,4 @@
-"""What crosses the wire between the service and whoever asks it: the only part of rag others import.
+"""What crosses the wire between the service and its callers: the part of rag others may import.
 
 Paths, all under the service's address, JSON unless said otherwise; a caller proves who it is
 with ``Authorization: Bearer <token>`` from ``POST /v1/session``:

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 import pypdfium2
-from corpus.catalog import Catalog
 
+from corpus.catalog import Catalog
 from corpus.documents import VersionId, Word
 from corpus.originals import Originals
 from rag.contract import Answer, Citation, Mark, Outcome
@@ -272,15 +272,4 @@ def _letters(text: str) -> str:
 def _plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w%\u00a3.]+", " ", text.lower().replace(",", "")).split()).strip(
         ". "
-    )
-
-
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 50th and 95th percentile of some measurements, by nearest rank."""
-    ordered = sorted(values)
-    if not ordered:
-        return 0.0, 0.0
-    return (
-        ordered[(len(ordered) - 1) // 2],
-        ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))],
     )

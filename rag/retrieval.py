@@ -1,11 +1,9 @@
 """Find the chunks that may answer a question, among those its asker may read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corpus.catalog import Catalog
-
 from corpus.access import Gate, Principal, UncheckedChunk
+from corpus.catalog import Catalog
 from corpus.documents import ChunkId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
@@ -22,12 +20,10 @@ class Candidate:
     Attributes:
         chunk: Not yet checked by the gate.
         score: Fused score, 0 to 1 within one question.
-        similarity: Cosine to the question; 0 where only the words matched.
     """
 
     chunk: UncheckedChunk
     score: float
-    similarity: float
 
 
 class Retriever:
@@ -59,20 +55,11 @@ class Retriever:
             access_lists=access_lists,
             limit=DEPTH,
         )
-        similarity = {str(scored.chunk_id): scored.score for scored in rankings.dense}
         fused = weighted_scores(
-            similarity, {str(scored.chunk_id): scored.score for scored in rankings.sparse}
+            {scored.chunk_id: scored.score for scored in rankings.dense},
+            {scored.chunk_id: scored.score for scored in rankings.sparse},
         )
         # More than asked for: what the catalog no longer holds as live falls out here.
         scores = dict(fused[: limit * 2])
         chunks = self._catalog.load_chunks([ChunkId(key) for key in scores])
-        return _candidates(chunks, scores, similarity)[:limit]
-
-
-def _candidates(
-    chunks: Sequence[UncheckedChunk], scores: dict[str, float], similarity: dict[str, float]
-) -> list[Candidate]:
-    return [
-        Candidate(chunk, scores[chunk.chunk_id], similarity.get(chunk.chunk_id, 0.0))
-        for chunk in chunks
-    ]
+        return [Candidate(chunk, scores[chunk.chunk_id]) for chunk in chunks][:limit]

@@ -1,10 +1,8 @@
 """Read English as far as checking a claim needs it: sentences, terms, numbers, names, negation."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log
 
 import snowballstemmer
 
@@ -151,20 +149,3 @@ def modality(text: str) -> str:
 
 def _plain(word: str) -> str:
     return word.lower().replace("\u2019", "'")
-
-
-def inverse_frequencies(wanted: Iterable[str], texts: Iterable[set[str]]) -> dict[str, float]:
-    """Weigh terms by how rare they are among the given texts (probabilistic IDF, kept positive).
-
-    Only texts that the asker may read are given, so that a weight tells nothing of others.
-    """
-    collection = list(texts)
-    weights: dict[str, float] = {}
-    for term in wanted:
-        found = sum(term in text for text in collection)
-        weights[term] = _inverse_frequency(found, len(collection))
-    return weights
-
-
-def _inverse_frequency(found: int, total: int) -> float:
-    return log(1 + (total - found + 0.5) / (found + 0.5))

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.wording import (
-    inverse_frequencies,
     is_negated,
     modality,
     names,
@@ -75,9 +74,3 @@ def test_a_duty_is_not_a_permission() -> None:
         "obliged",
         "permitted",
     )
-
-
-def test_a_rare_term_weighs_more_than_a_common_one() -> None:
-    weights = inverse_frequencies({"leave", "sabbat"}, [{"leave"}, {"leave"}, {"leave", "sabbat"}])
-
-    assert weights["sabbat"] > weights["leave"] > 0

@@ -17,7 +17,7 @@ COVERAGE_WEIGHT = 0.3
 """Weight of the shared terms beside the similarity, which counts 1. Of 0.2 to 0.7, and of
 weighing terms by rarity, this parted the answerable from the unanswerable best on
 `samples/questions-dev.jsonl`, which the published table does not use."""
-SUFFICIENT_SCORE = 0.63
+SUFFICIENT_SCORE = 0.64
 """The best sentence must reach this for a question to be answered. On the development
 questions 3 of 28 answerable ones fall below it and 10 of 12 unanswerable ones."""
 WORTH_QUOTING = 0.85

@@ -18,7 +18,7 @@ from tests.conftest import Stack
 
 HERE = Path(__file__).parent
 READER = "margaret"
-QUESTION = "How often is due diligence redone for a client with a raised rating?"
+QUESTION = "After how many wrong attempts does an account lock?"
 FLAGS = [
     "--headless",
     "--no-sandbox",

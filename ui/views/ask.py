@@ -33,7 +33,6 @@ from ui.text import label
 
 EXAMPLES = (
     "How soon must a complaint be acknowledged?",
-    "Who stands in for the MLRO when she is away?",
     "After how many wrong attempts does an account lock?",
     "How long should a whistleblowing investigation take?",
 )

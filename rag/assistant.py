@@ -35,13 +35,19 @@ from rag.contract import (
     Timings,
 )
 from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
-from rag.evidence import Evidence, find_evidence, is_sufficient, worth_quoting
+from rag.evidence import (
+    Evidence,
+    find_evidence,
+    is_sufficient,
+    passage_match,
+    worth_quoting,
+)
 from rag.generation import ModelServer
 from rag.prompting import build_messages, passages_for_prompt
 from rag.retrieval import Retriever
 from rag.wording import Span
 
-PASSAGES = 8
+PASSAGES = 6
 MAXIMUM_ANSWER_TOKENS = 160
 FURTHER_PAGES_OF_A_CHUNK = 3
 """Pages after its first one that a chunk of at most 200 words may reach."""
@@ -151,10 +157,13 @@ class Assistant:
         progress(Step(name="searching", text="Searching the documents you may read"))
         read = self._read(question, asker)
         watch.retrieve = watch.elapsed()
-        passages = [_passage(each) for each in read]
         self._append(PassagesRead(asker.name, turn_id, tuple(_passages_read(read))))
         chunks = [each.chunk for each in read]
         evidence = find_evidence(question, chunks, embed=self._embedder.embed)
+        passages = [
+            _passage(each.chunk, passage_match(evidence, number))
+            for number, each in enumerate(read)
+        ]
         if not is_sufficient(evidence):
             return self._refuse(asker, turn_id, passages, watch)
         progress(Step(name="reading", text=_reading_text(read)))
@@ -180,7 +189,8 @@ class Assistant:
         read = self._read(question, asker, limit=limit)
         self._append(PassagesRead(asker.name, "", tuple(_passages_read(read))))
         watch.retrieve = watch.elapsed()
-        return SearchResult(passages=[_passage(each) for each in read], timings=watch.timings())
+        passages = [_passage(each.chunk, each.score) for each in read]
+        return SearchResult(passages=passages, timings=watch.timings())
 
     def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> list[_Read]:
         found = self._retriever.retrieve(question, visible_to=asker, limit=limit)
@@ -359,8 +369,8 @@ def _reading_text(read: Sequence[_Read]) -> str:
     return f"Reading {len(read)} passages of {documents} document{'s' if documents != 1 else ''}"
 
 
-def _passage(read: _Read) -> Passage:
-    found = read.chunk.found
+def _passage(chunk: AuthorizedChunk, score: float) -> Passage:
+    found = chunk.found
     return Passage(
         chunk_id=found.chunk_id,
         document_id=found.document_id,
@@ -375,7 +385,7 @@ def _passage(read: _Read) -> Passage:
         start=found.chunk.start,
         end=found.chunk.end,
         text=found.text,
-        score=read.score,
+        score=score,
     )
 
 

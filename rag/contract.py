@@ -104,7 +104,9 @@ class Passage(Wire):
     start: int
     end: int
     text: str
-    score: float = Field(description="Fused relevance, 0 to 1 within this question.")
+    score: float = Field(
+        description="0 to 1: how well it speaks to the question; in a search, its fused rank score."
+    )
 
 
 class Citation(Wire):

@@ -23,7 +23,6 @@ questions 3 of 28 answerable ones fall below it and 10 of 12 unanswerable ones."
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3
-PASSAGES_READ = 6
 SHORTEST_SENTENCE = 3
 """In words. Shorter lines are headings and labels: they lend context and answer nothing."""
 
@@ -66,18 +65,14 @@ class _Line:
 def find_evidence(
     question: str, passages: Sequence[AuthorizedChunk], *, embed: Embed
 ) -> list[Evidence]:
-    """Return the sentences of the best passages, the one that speaks best to the question first.
+    """Return the sentences of some passages, the one that speaks best to the question first.
 
     Args:
         question: As asked.
-        passages: Best first; the first few are read sentence by sentence.
+        passages: Each is read sentence by sentence.
         embed: Turns texts into unit vectors.
     """
-    lines = [
-        line
-        for number, passage in enumerate(passages[:PASSAGES_READ])
-        for line in _lines(number, passage)
-    ]
+    lines = [line for number, passage in enumerate(passages) for line in _lines(number, passage)]
     if not lines:
         return []
     wanted = terms(question)
@@ -93,6 +88,12 @@ def find_evidence(
         for line, similarity in zip(lines, vectors[1:] @ vectors[0], strict=True)
     ]
     return sorted(evidence, key=lambda found: (-found.score, found.passage, found.span.start))
+
+
+def passage_match(evidence: Sequence[Evidence], passage: int) -> float:
+    """Return how well a passage's best sentence speaks to the question, 0 to 1."""
+    scores = [found.score for found in evidence if found.passage == passage]
+    return min(max(max(scores, default=0.0) / (1 + COVERAGE_WEIGHT), 0.0), 1.0)
 
 
 def is_sufficient(evidence: Sequence[Evidence]) -> bool:

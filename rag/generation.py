@@ -100,13 +100,6 @@ class ModelServer:
             reply.raise_for_status()
             yield from _pieces(reply.iter_lines())
 
-    def count_tokens(self, text: str) -> int:
-        """Return the number of the model's tokens in a text, as the server counts them."""
-        with self._translated_errors():
-            reply = self._client.post("/tokenize", json={"model": self.name, "prompt": text})
-            reply.raise_for_status()
-            return int(reply.json()["count"])
-
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()

@@ -21,12 +21,12 @@ up: install ## Install what is missing, start everything and print the address o
 	@exec .venv/bin/muniment up $(ARGS)
 
 .PHONY: test
-test: EXTRAS := [dev,samples]
+test: EXTRAS := [dev]
 test: install chromium check ## Check and test everything, in an environment made here
 	@.venv/bin/pytest
 
 .PHONY: check
-check: EXTRAS := [dev,samples]
+check: EXTRAS := [dev]
 check: install-main ## Lint, format, types, rules of import, dead code
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -35,12 +35,12 @@ check: install-main ## Lint, format, types, rules of import, dead code
 	.venv/bin/vulture
 
 .PHONY: bench
-bench: EXTRAS := [dev,samples]
+bench: EXTRAS := [dev]
 bench: install ## Measure ingestion, retrieval and the time to the first token; prints tables
 	@.venv/bin/python -m bench
 
 .PHONY: samples
-samples: EXTRAS := [dev,samples]
+samples: EXTRAS := [dev]
 samples: install-main ## Write the sample documents again
 	@.venv/bin/python samples/generate.py
 

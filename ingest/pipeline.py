@@ -214,8 +214,7 @@ class Pipeline:
         found = self._catalog.chunks_of(version_id)
         if not found:
             return
-        version = self._catalog.version(version_id)
-        access_list = self._catalog.move_document(version.document_id, version.path)
+        access_list = self._catalog.access_list_of(found[0].document_id)
         dense = self._embedder.embed(
             [search_text(chunk.title, chunk.chunk, chunk.text) for chunk in found]
         )

@@ -1,7 +1,6 @@
 """Lines and rows of all pages into one text with blocks: what is a heading, what is furniture."""
 
 import re
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -325,9 +324,3 @@ class _Writer:
     def _append(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
-
-
-def mean_confidence(pages: Sequence[PageItems]) -> float | None:
-    """Return how sure recognition was over the pages it read, None when it read none."""
-    told = [page.ocr_confidence for page in pages if page.ocr_confidence is not None]
-    return statistics.fmean(told) if told else None

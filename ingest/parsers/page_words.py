@@ -17,7 +17,6 @@ _DEVICE_SCALE = 100
 """PDFium maps points to whole device units; a hundredth of a point is fine enough."""
 _HYPHENS = frozenset({0x02, 0xAD, 0xFFFE})
 _SPACES = frozenset({0x09, 0x0A, 0x0D, 0x20, 0xA0, 0x2002, 0x2003, 0x2009, 0x202F, 0x3000})
-_BREAKS = frozenset({0x0A, 0x0D})
 _UNSEEN = frozenset({0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF})
 _LIGATURES = range(0xFB00, 0xFB07)
 _PRIVATE = range(0xE000, 0xF900)
@@ -35,7 +34,6 @@ class PageWord:
         y1: Bottom.
         size: Of the type, in points.
         bold: Whether the font says so.
-        new_line: Whether the stream breaks the line before it.
         glued: Whether it continues the word before it, which was hyphenated at a line's end.
     """
 
@@ -46,7 +44,6 @@ class PageWord:
     y1: float
     size: float
     bold: bool = False
-    new_line: bool = False
     glued: bool = False
 
 
@@ -105,7 +102,6 @@ class _PageSpace:
         self._origin = (x, y)
         self._per_x = ((right[0] - x) / 1000, (right[1] - y) / 1000)
         self._per_y = ((up[0] - x) / 1000, (up[1] - y) / 1000)
-        self.upright = abs(self._per_x[1]) < 0.01
 
     def box(
         self, left: float, bottom: float, right: float, top: float
@@ -141,7 +137,6 @@ class _Reader:
         self._letters: list[str] = []
         self._box = [0.0, 0.0, 0.0, 0.0]
         self._first = 0
-        self._line_broken = True
         self._glue = False
         self.unmapped = 0
 
@@ -151,8 +146,6 @@ class _Reader:
             code = unicode_at(self._text_page, index)
             if code in _SPACES:
                 self._finish_word()
-                if code in _BREAKS:
-                    self._line_broken = True
             elif code in _HYPHENS:
                 if self._letters:
                     self._finish_word()
@@ -208,11 +201,9 @@ class _Reader:
             size = (y1 - y0) / 1.17
         self._words.append(
             PageWord(
-                text, x0, y0, x1, y1, round(size * 2) / 2, self._is_bold(),
-                new_line=self._line_broken, glued=glued,
+                text, x0, y0, x1, y1, round(size * 2) / 2, self._is_bold(), glued=glued
             )
         )  # fmt: skip
-        self._line_broken = False
         self._glue = False
 
     def _is_bold(self) -> bool:

@@ -74,24 +74,17 @@ def _with_tesseract(program: str, picture: Image.Image, points: float) -> Recogn
     table = io.StringIO(done.stdout.decode("utf-8", errors="replace"))
     words: list[PageWord] = []
     trusts: list[float] = []
-    line: tuple[str, ...] = ()
     line_size = 0.0
     for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):
         if row["level"] == "4":
             line_size = round(int(row["height"]) * points * _TYPE_PER_LINE)
         if row["level"] != "5" or not row["text"].strip():
             continue
-        here = (row["block_num"], row["par_num"], row["line_num"])
         left, top = int(row["left"]) * points, int(row["top"]) * points
         right = left + int(row["width"]) * points
         bottom = top + int(row["height"]) * points
-        words.append(
-            PageWord(
-                row["text"].strip(), left, top, right, bottom, line_size, new_line=here != line
-            )
-        )
+        words.append(PageWord(row["text"].strip(), left, top, right, bottom, line_size))
         trusts.append(float(row["conf"]) / 100)
-        line = here
     return Recognised(words, statistics.fmean(trusts) if trusts else 0.0)
 
 
@@ -133,10 +126,10 @@ def _shared_out(text: str, box: tuple[float, float, float, float]) -> list[PageW
     per_letter = (x1 - x0) / max(1, len(text))
     words = []
     position = 0
-    for number, word in enumerate(text.split()):
+    for word in text.split():
         start = text.index(word, position)
         position = start + len(word)
         left, right = x0 + start * per_letter, x0 + position * per_letter
         size = round((y1 - y0) * _TYPE_PER_LINE)
-        words.append(PageWord(word, left, y0, right, y1, size, new_line=number == 0))
+        words.append(PageWord(word, left, y0, right, y1, size))
     return words

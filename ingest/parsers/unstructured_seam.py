@@ -1,7 +1,7 @@
 """unstructured without the language models it would download.
 
-Its text classification asks NLTK for sentences and parts of speech, whose data is fetched from
-the network when it is missing. Structure comes from the documents' own styles here, so simple
+Its text classification asks spaCy for sentences and parts of speech, with a language model that
+is fetched from the network when it is missing. Structure comes from the documents' own styles here, so simple
 rules stand in for those three functions. A test fails when their names move.
 """
 

@@ -424,6 +424,21 @@ def test_points_that_were_lost_are_made_anew(desk: Desk) -> None:
     assert desk.found("Where is the boiler?") == ["note.txt"]
 
 
+def test_making_points_anew_leaves_a_renamed_document_where_it_is(desk: Desk) -> None:
+    note = desk.folder / "note.txt"
+    note.write_text("The boiler is in the basement.")
+    desk.run()
+    note.rename(desk.folder / "boiler.txt")
+    desk.run()
+    (live,) = desk.catalog.live_versions()
+    desk.index.remove_version(live.version_id)
+
+    desk.pipeline().recover()
+
+    assert list(desk.catalog.known_files(desk.source_id)) == ["boiler.txt"]
+    assert desk.found("Where is the boiler?") == ["boiler.txt"]
+
+
 def test_points_of_nothing_are_removed(desk: Desk) -> None:
     (desk.folder / "note.txt").write_text("The boiler is in the basement.")
     desk.run()

@@ -249,12 +249,17 @@ def _announce(settings: Settings, console: Console) -> None:
     if passwords:
         lines.append("Sign in as one of these sample people (name, password, who it is):")
         lines += [f"  {name:<10} {password}  {about}" for name, password, about in passwords]
-        lines.append(f'Or ask in another terminal: muniment ask "…" --as {passwords[0][0]}')
+        lines.append(f'Or ask in another terminal: {_command()} ask "…" --as {passwords[0][0]}')
     else:
-        lines.append("Make an account with: muniment user add NAME --groups GROUP")
+        lines.append(f"Make an account with: {_command()} user add NAME --groups GROUP")
     lines.append(f"Logs are in {settings.data / 'logs'}. Stop with Ctrl-C.")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """How a terminal in the same folder names this program; it need not be on the PATH."""
+    return os.path.relpath(Path(sys.executable).with_name("muniment"))
 
 
 def _reachable(host: str) -> str:

@@ -28,7 +28,7 @@ test: install chromium check ## Check and test everything, in an environment mad
 .PHONY: check
 check: EXTRAS := [dev]
 check: install-main ## Lint, format, types, rules of import, dead code
-	@.venv/bin/ruff check .
+	@.venv/bin/ruff check --no-cache .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports

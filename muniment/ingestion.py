@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from corpus.catalog import Catalog, Run, Source
 from rich.console import Console
 
 from audit.events import SourceChanged
 from audit.log import AuditLog
+from corpus.catalog import Catalog, Run, Source
 from corpus.documents import SourceId
 from muniment.errors import InputMissing, ServiceUnreachable
 from muniment.progress import RunDisplay

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from corpus.catalog import Catalog
-
 from audit.log import AuditLog
+from corpus.catalog import Catalog
 from muniment.settings import Settings
 from rag.identity import Identity
 

@@ -1,8 +1,8 @@
 """unstructured without the language models it would download.
 
 Its text classification asks spaCy for sentences and parts of speech, with a language model that
-is fetched from the network when it is missing. Structure comes from the documents' own styles here, so simple
-rules stand in for those three functions. A test fails when their names move.
+is fetched from the network when it is missing. Structure comes from the documents' own styles
+here, so simple rules stand in for those three functions. A test fails when their names move.
 """
 
 import re

@@ -14,12 +14,11 @@ Embed = Callable[[Sequence[str]], FloatMatrix]
 """Texts to unit vectors, float32[len(texts), dimension]."""
 
 COVERAGE_WEIGHT = 0.3
-"""Weight of the shared terms beside the similarity, which counts 1. Of 0.2 to 0.7, and of
-weighing terms by rarity, this parted the answerable from the unanswerable best on
-`samples/questions-dev.jsonl`, which the published table does not use."""
+"""Weight of the shared terms beside the similarity, which counts 1. What else was tried to part
+the answerable from the unanswerable, and did not do better, is in `docs/quality.md`."""
 SUFFICIENT_SCORE = 0.64
-"""The best sentence must reach this for a question to be answered. On the development
-questions 3 of 28 answerable ones fall below it and 10 of 12 unanswerable ones."""
+"""The best sentence must reach this for a question to be answered; chosen on the development
+questions d01 to d40, of which it refuses 3 of 28 answerable and 9 of 12 unanswerable ones."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3

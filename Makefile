@@ -80,6 +80,7 @@ install-torch:
 	test -x .venv/bin/python || { echo "Making the environment .venv"; $(PYTHON) -m venv .venv; }
 	test -e .venv/.torch-$(PINS) && exit 0
 	echo "Installing PyTorch (the CPU build unless a GPU build is already there)"
+	.venv/bin/python -m pip install -q -c constraints.txt pip
 	.venv/bin/python -m pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	touch .venv/.torch-$(PINS)
 

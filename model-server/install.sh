@@ -19,6 +19,7 @@ install() { "$environment/bin/python" -m pip install -q "$@"; }
 
 say "making the environment $environment ($build build of vLLM $version)"
 "$python" -m venv --clear "$environment"
+install -c "$constraints" pip
 
 if [ "$build" = cuda ]; then
   # Not run by the project's own tests, which have no GPU. vLLM pins its own torch here.

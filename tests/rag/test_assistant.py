@@ -1,0 +1,291 @@
+"""From a question to what is shown: backed, authorised and on record, or not at all."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from audit.log import AuditLog
+from corpus.access import Principal
+from corpus.catalog import Catalog
+from corpus.documents import DocumentId
+from corpus.embedding import Embedder
+from corpus.index import Bm25Encoder, VectorIndex, open_index
+from corpus.originals import Originals
+from ingest.pipeline import Pipeline
+from ingest.settings import IngestSettings
+from rag.assistant import MODEL_AWAY, NOTHING_BACKED, Assistant
+from rag.contract import Answer, DraftDelta, Mark, Outcome, Step
+from rag.errors import RecordUnavailable
+from rag.evaluation import quote_stands
+from rag.generation import ModelServer
+
+READER = Principal("reader", frozenset({"staff"}))
+STRANGER = Principal("stranger", frozenset({"visitors"}))
+QUESTION = "How many days of annual leave does a member of staff have?"
+LEAVE = "Every member of staff has 27 days of annual leave a year."
+OTHER = "Business mileage in a private car is paid at 45 pence a mile."
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An assistant over a folder of two documents, with everything real but the model."""
+
+    folder: Path
+    catalog: Catalog
+    originals: Originals
+    index: VectorIndex
+    record: AuditLog
+    embedder: Embedder
+    pipeline: Pipeline
+
+    def read_folder(self) -> None:
+        source = self.catalog.source_named("Handbooks")
+        self.pipeline.run(self.catalog.queue_run(source.source_id))
+
+    def assistant(self, model: ModelServer | None = None) -> Assistant:
+        return Assistant(
+            catalog=self.catalog,
+            gate=self.catalog.gate(),
+            index=self.index,
+            embedder=self.embedder,
+            bm25=Bm25Encoder(),
+            model=model,
+            record=self.record,
+        )
+
+    def types_on_record(self) -> list[str]:
+        return [entry.type for entry in self.record.entries() if entry.type.startswith("rag.")]
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return Embedder.load(cache_folder=tmp_path_factory.mktemp("embedding"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, embedder: Embedder) -> Iterator[Desk]:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    write_pdf(folder / "leave.pdf", "Annual leave", LEAVE, "Up to 5 days may be carried over.")
+    (folder / "travel.md").write_text(f"# Travel\n\n{OTHER}\n")
+    catalog = Catalog.open(f"sqlite:///{tmp_path}/catalog.db")
+    catalog.add_source(name="Handbooks", location=folder, groups=frozenset({"staff"}))
+    index = open_index(
+        folder=tmp_path / "index",
+        url="",
+        api_key="",
+        dimension=embedder.dimension,
+        fingerprint=embedder.fingerprint,
+    )
+    record = AuditLog.open(tmp_path / "audit")
+    originals = Originals(tmp_path / "originals")
+    pipeline = Pipeline(
+        catalog=catalog,
+        originals=originals,
+        index=index,
+        embedder=embedder,
+        bm25=Bm25Encoder(),
+        record=record,
+        settings=IngestSettings(),
+    )
+    made = Desk(folder, catalog, originals, index, record, embedder, pipeline)
+    made.read_folder()
+    yield made
+    index.close()
+    record.close()
+    catalog.close()
+
+
+def write_pdf(path: Path, heading: str, *lines: str) -> None:
+    canvas = Canvas(str(path), invariant=1)
+    canvas.setFont("Helvetica-Bold", 16)
+    canvas.drawString(72, 760, heading)
+    canvas.setFont("Helvetica", 11)
+    for number, line in enumerate(lines):
+        canvas.drawString(72, 720 - 40 * number, line)
+    canvas.save()
+
+
+def model_that_says(*pieces: str) -> ModelServer:
+    lines = [json.dumps({"choices": [{"delta": {"content": piece}}]}) for piece in pieces]
+    body = "".join(f"data: {line}\n\n" for line in lines) + "data: [DONE]\n\n"
+    return ModelServer(
+        url="http://model",
+        name="small",
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, text=body)),
+    )
+
+
+def ask(
+    assistant: Assistant,
+    question: str = QUESTION,
+    *,
+    asker: Principal = READER,
+    heard: list[Step | DraftDelta] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Answer:
+    events = heard if heard is not None else []
+    return assistant.answer(
+        question,
+        asker,
+        turn_id="t1",
+        conversation_id="c1",
+        quotes_only=False,
+        progress=events.append,
+        stopped=stopped,
+    )
+
+
+def test_without_a_model_the_documents_own_words_answer(desk: Desk) -> None:
+    answer = ask(desk.assistant())
+
+    assert answer.outcome is Outcome.ANSWERED
+    assert LEAVE in [sentence.text for sentence in answer.sentences]
+    assert all(sentence.quoted and sentence.citations for sentence in answer.sentences)
+
+
+def test_a_citation_stands_at_its_page_and_boxes(desk: Desk) -> None:
+    answer = ask(desk.assistant())
+
+    citation = next(each for each in answer.citations if each.quote == LEAVE)
+    assert citation.page == 0
+    assert len(citation.marks) == 1
+    assert quote_stands(citation, catalog=desk.catalog, originals=desk.originals)
+
+
+def test_a_citation_with_other_words_or_another_place_does_not_stand(desk: Desk) -> None:
+    citation = next(each for each in ask(desk.assistant()).citations if each.quote == LEAVE)
+    elsewhere = [Mark(page=0, x0=72, y0=300, x1=400, y1=320)]
+
+    changes: list[dict[str, object]] = [
+        {"quote": LEAVE.replace("27", "28")},
+        {"start": citation.start + 1},
+        {"marks": elsewhere},
+        {"marks": []},
+        {"page": None},
+    ]
+
+    for change in changes:
+        mutated = citation.model_copy(update=change)
+        assert not quote_stands(mutated, catalog=desk.catalog, originals=desk.originals)
+
+
+def test_a_backed_sentence_of_the_draft_is_shown_and_an_unbacked_one_struck(desk: Desk) -> None:
+    model = model_that_says(
+        "Every member of staff has 27 days of annual leave a year. ", "Enjoy it!"
+    )
+
+    answer = ask(desk.assistant(model))
+
+    assert [sentence.text for sentence in answer.sentences] == [LEAVE]
+    assert (answer.struck, answer.model) == (1, "small")
+
+
+def test_a_draft_that_nothing_backs_is_replaced_by_quotes(desk: Desk) -> None:
+    answer = ask(desk.assistant(model_that_says("Staff have 99 days of annual leave.")))
+
+    assert answer.note == NOTHING_BACKED
+    assert answer.model == ""
+    assert "99" not in " ".join(sentence.text for sentence in answer.sentences)
+
+
+def test_a_model_that_is_away_is_said_and_quotes_answer(desk: Desk) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    model = ModelServer(url="http://model", name="small", transport=httpx.MockTransport(refuse))
+
+    answer = ask(desk.assistant(model))
+
+    assert answer.outcome is Outcome.ANSWERED
+    assert answer.note == MODEL_AWAY
+
+
+def test_the_draft_is_told_as_it_comes(desk: Desk) -> None:
+    heard: list[Step | DraftDelta] = []
+
+    ask(desk.assistant(model_that_says("27 ", "days.")), heard=heard)
+
+    assert [event.text for event in heard if isinstance(event, DraftDelta)] == ["27 ", "days."]
+    names = [event.name for event in heard if isinstance(event, Step)]
+    assert names == ["searching", "reading", "drafting", "checking"]
+
+
+def test_stop_ends_the_draft_and_shows_only_what_was_backed(desk: Desk) -> None:
+    model = model_that_says(f"{LEAVE} ", "And a pony.")
+
+    answer = ask(desk.assistant(model), stopped=lambda: True)
+
+    assert answer.outcome is Outcome.STOPPED
+    assert [sentence.text for sentence in answer.sentences] == [LEAVE]
+
+
+def test_what_the_documents_do_not_answer_is_refused(desk: Desk) -> None:
+    answer = ask(desk.assistant(), "Who won the boat race in 1923?")
+
+    assert answer.outcome is Outcome.REFUSED
+    assert answer.sentences == []
+    assert answer.reason
+
+
+def test_a_stranger_is_refused_and_shown_nothing(desk: Desk) -> None:
+    answer = ask(desk.assistant(), asker=STRANGER)
+
+    assert answer.outcome is Outcome.REFUSED
+    assert answer.passages == []
+
+
+def test_a_withdrawn_document_is_never_cited(desk: Desk) -> None:
+    leave = next(v for v in desk.catalog.live_versions() if v.path == "leave.pdf")
+    assistant = desk.assistant()
+    desk.catalog.withdraw_document(DocumentId(leave.document_id))
+
+    answer = ask(assistant)
+
+    assert "leave.pdf" not in {passage.path for passage in answer.passages}
+    assert "leave.pdf" not in {citation.path for citation in answer.citations}
+
+
+def test_a_new_version_is_cited_and_the_old_one_is_not(desk: Desk) -> None:
+    write_pdf(desk.folder / "leave.pdf", "Annual leave", LEAVE.replace("27", "28"))
+    desk.read_folder()
+
+    answer = ask(desk.assistant())
+
+    quotes = " ".join(citation.quote for citation in answer.citations)
+    assert "28 days" in quotes
+    assert "27 days" not in quotes
+
+
+def test_question_passages_and_answer_are_on_record_in_that_order(desk: Desk) -> None:
+    ask(desk.assistant())
+
+    assert desk.types_on_record() == ["rag.ask", "rag.retrieve", "rag.answer"]
+
+
+def test_a_refusal_is_on_record(desk: Desk) -> None:
+    ask(desk.assistant(), "Who won the boat race in 1923?")
+
+    assert desk.types_on_record()[-1] == "rag.refuse"
+
+
+def test_a_search_is_on_record(desk: Desk) -> None:
+    found = desk.assistant().search(QUESTION, READER, limit=3)
+
+    assert found.passages[0].path == "leave.pdf"
+    assert desk.types_on_record() == ["rag.ask", "rag.retrieve"]
+
+
+def test_without_the_record_nothing_is_read_and_nothing_answered(desk: Desk) -> None:
+    heard: list[Step | DraftDelta] = []
+    desk.record.path.rename(desk.record.path.with_suffix(".away"))
+
+    with pytest.raises(RecordUnavailable, match="questions are refused"):
+        ask(desk.assistant(), heard=heard)
+
+    assert heard == []

@@ -105,8 +105,8 @@ class Guard:
             return PlainTextResponse("This host name is not served here.\n", 400)
         if any(blocked in connection.url.path for blocked in _BLOCKED):
             return PlainTextResponse("Not found.\n", 404)
-        if _is_foreign_form(connection):
-            return PlainTextResponse("This form was not sent from this page.\n", 403)
+        if _is_from_elsewhere(connection):
+            return PlainTextResponse("This was not sent from this page.\n", 403)
         return None
 
     async def _session_objection(self, connection: HTTPConnection) -> Response | None:
@@ -150,8 +150,11 @@ def _wants_page(connection: HTTPConnection) -> bool:
     )
 
 
-def _is_foreign_form(connection: HTTPConnection) -> bool:
-    if connection.scope.get("method", "GET") in {"GET", "HEAD", "OPTIONS"}:
+def _is_from_elsewhere(connection: HTTPConnection) -> bool:
+    # A socket opens with a GET, so its origin counts too; left to Streamlit, it would look for
+    # the machine's outside address to compare with.
+    harmless = connection.scope.get("method", "GET") in {"GET", "HEAD", "OPTIONS"}
+    if harmless and connection.scope["type"] != "websocket":
         return False
     origin = connection.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != connection.headers.get("host", "")

@@ -26,10 +26,6 @@ ONE_OF_EACH_FORMAT = (
 )
 QUESTION = "What score do I need to pass the money laundering training?"
 
-ASKED_BY_THE_PAGE_S_FRAMEWORK = {"8.8.8.8", "checkip.amazonaws.com"}
-"""Streamlit looks for the machine's own address when a foreign site knocks; that is refused. Should
-anything else be refused, a part has begun to phone and only the refusal stands between."""
-
 pytestmark = pytest.mark.namespace
 
 
@@ -66,7 +62,7 @@ def test_from_a_folder_to_a_cited_answer_on_the_page_nothing_leaves(tmp_path: Pa
 
     assert verdict["left"] == [], output
     assert exit_code == 0, output
-    assert set(re.findall(r"egress\.refused host=(\S+)", output)) <= ASKED_BY_THE_PAGE_S_FRAMEWORK
+    assert re.findall(r"egress\.refused host=(\S+)", output) == []
 
 
 @pytest.mark.timeout(600)

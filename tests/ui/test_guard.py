@@ -131,6 +131,16 @@ def test_a_form_sent_from_elsewhere_is_refused() -> None:
     assert response.status_code == 403
 
 
+def test_a_socket_opened_from_elsewhere_is_refused() -> None:
+    headers = {**SIGNED_IN, "Host": "page.test", "Origin": "http://evil.test"}
+
+    with (
+        pytest.raises(WebSocketDisconnect),
+        guarded().websocket_connect("/_stcore/stream", headers=headers),
+    ):
+        pass
+
+
 def test_our_own_form_is_accepted() -> None:
     response = guarded().post("/sign-in", headers={"Origin": "http://page.test"})
 

@@ -148,7 +148,9 @@ class Timings(Wire):
     """Milliseconds of each step; null where a step did not run."""
 
     retrieve: float | None = None
-    first_token: float | None = None
+    first_token: float | None = Field(
+        default=None, description="From the question to the first piece of the draft."
+    )
     generate: float | None = None
     check: float | None = None
     total: float | None = None

@@ -37,7 +37,7 @@ from rag.contract import (
 from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
 from rag.evidence import (
     Evidence,
-    find_evidence,
+    EvidenceFinder,
     is_sufficient,
     passage_match,
     worth_quoting,
@@ -129,7 +129,7 @@ class Assistant:
     ) -> None:
         self._catalog = catalog
         self._gate = gate
-        self._embedder = embedder
+        self._evidence = EvidenceFinder(embedder.embed)
         self._model = model
         self._record = record
         self._retriever = Retriever(
@@ -159,7 +159,7 @@ class Assistant:
         watch.retrieve = watch.elapsed()
         self._append(PassagesRead(asker.name, turn_id, tuple(_passages_read(read))))
         chunks = [each.chunk for each in read]
-        evidence = find_evidence(question, chunks, embed=self._embedder.embed)
+        evidence = self._evidence.find(question, chunks)
         passages = [
             _passage(each.chunk, passage_match(evidence, number))
             for number, each in enumerate(read)

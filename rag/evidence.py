@@ -1,17 +1,23 @@
 """Find the sentences that speak to a question, and judge whether they suffice to answer it."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
 from corpus.access import AuthorizedChunk
+from corpus.documents import ChunkId
 from rag.wording import Span, numbers, sentences, terms, words
 
 FloatMatrix = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], FloatMatrix]
 """Texts to unit vectors, float32[len(texts), dimension]."""
+
+KEPT_CHUNKS = 2_000
+"""Chunks whose sentence vectors are kept: some 30 MB at ten sentences of 384 numbers each."""
 
 COVERAGE_WEIGHT = 0.3
 """Weight of the shared terms beside the similarity, which counts 1. What else was tried to part
@@ -61,32 +67,57 @@ class _Line:
         return f"{self.context}: {self.text}"
 
 
-def find_evidence(
-    question: str, passages: Sequence[AuthorizedChunk], *, embed: Embed
-) -> list[Evidence]:
-    """Return the sentences of some passages, the one that speaks best to the question first.
+class EvidenceFinder:
+    """Finds the sentences that speak to a question; remembers the vectors of those it has read.
 
-    Args:
-        question: As asked.
-        passages: Each is read sentence by sentence.
-        embed: Turns texts into unit vectors.
+    A chunk's sentences do not change, so a follow-up over the same passages embeds nothing but
+    the question. Only chunks that the gate has let through for the asker come here.
     """
-    lines = [line for number, passage in enumerate(passages) for line in _lines(number, passage)]
-    if not lines:
-        return []
-    wanted = terms(question)
-    vectors = embed([question, *(line.in_context() for line in lines)])
-    evidence = [
-        Evidence(
-            passage=line.passage,
-            span=line.span,
-            text=line.text,
-            coverage=len(wanted & terms(line.in_context())) / max(len(wanted), 1),
-            similarity=float(similarity),
-        )
-        for line, similarity in zip(lines, vectors[1:] @ vectors[0], strict=True)
-    ]
-    return sorted(evidence, key=lambda found: (-found.score, found.passage, found.span.start))
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        self._kept: OrderedDict[ChunkId, FloatMatrix] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, question: str, passages: Sequence[AuthorizedChunk]) -> list[Evidence]:
+        """Return the sentences of some passages, the one that speaks best to a question first."""
+        wanted = terms(question)
+        lines = [_lines(number, passage) for number, passage in enumerate(passages)]
+        vectors = self._vectors([passage.found.chunk_id for passage in passages], lines)
+        (asked,) = self._embed([question])
+        evidence = [
+            Evidence(
+                passage=line.passage,
+                span=line.span,
+                text=line.text,
+                coverage=len(wanted & terms(line.in_context())) / max(len(wanted), 1),
+                similarity=float(vector @ asked),
+            )
+            for own_lines, rows in zip(lines, vectors, strict=True)
+            for line, vector in zip(own_lines, rows, strict=True)
+        ]
+        return sorted(evidence, key=lambda found: (-found.score, found.passage, found.span.start))
+
+    def _vectors(
+        self, chunk_ids: Sequence[ChunkId], lines: Sequence[Sequence["_Line"]]
+    ) -> list[FloatMatrix]:
+        with self._lock:
+            known = {key: self._kept[key] for key in chunk_ids if key in self._kept}
+        new = [place for place, key in enumerate(chunk_ids) if key not in known]
+        texts = [line.in_context() for place in new for line in lines[place]]
+        rows = self._embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)
+        start = 0
+        for place in new:
+            end = start + len(lines[place])
+            known[chunk_ids[place]] = rows[start:end]
+            start = end
+        with self._lock:
+            for key in chunk_ids:
+                self._kept[key] = known[key]
+                self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_CHUNKS:
+                self._kept.popitem(last=False)
+        return [known[key] for key in chunk_ids]
 
 
 def passage_match(evidence: Sequence[Evidence], passage: int) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rag.evidence import Evidence, find_evidence, is_sufficient, passage_match, worth_quoting
+from rag.evidence import Evidence, EvidenceFinder, is_sufficient, passage_match, worth_quoting
 from rag.wording import Span, terms
 from tests.rag.conftest import Passages
 
@@ -29,7 +29,7 @@ def evidence(score: float, *, passage: int = 0) -> Evidence:
 def test_the_sentence_that_speaks_to_the_question_comes_first(passages: Passages) -> None:
     chunks = passages("Mileage is paid for a car. Five days of leave may be carried over.")
 
-    best = find_evidence("How many days of leave may I carry over?", chunks, embed=embed)[0]
+    best = EvidenceFinder(embed).find("How many days of leave may I carry over?", chunks)[0]
 
     assert best.text == "Five days of leave may be carried over."
 
@@ -37,14 +37,14 @@ def test_the_sentence_that_speaks_to_the_question_comes_first(passages: Passages
 def test_offsets_are_those_of_the_version(passages: Passages) -> None:
     text = "Mileage is paid for a car. Five days of leave may be carried over."
 
-    for found in find_evidence("leave", passages(text), embed=embed):
+    for found in EvidenceFinder(embed).find("leave", passages(text)):
         assert text[found.span.start - 100 : found.span.end - 100] == found.text
 
 
 def test_a_heading_line_answers_nothing_itself(passages: Passages) -> None:
     chunks = passages("Annual leave\nFive days may be carried over.")
 
-    texts = [found.text for found in find_evidence("leave", chunks, embed=embed)]
+    texts = [found.text for found in EvidenceFinder(embed).find("leave", chunks)]
 
     assert texts == ["Five days may be carried over."]
 
@@ -52,13 +52,30 @@ def test_a_heading_line_answers_nothing_itself(passages: Passages) -> None:
 def test_the_line_that_opens_a_list_lends_its_words_to_the_items(passages: Passages) -> None:
     chunks = passages("Days of leave a year:\nEvery member of staff, 27\nPartners, 30")
 
-    found = find_evidence("How many days of leave?", chunks, embed=embed)
+    found = EvidenceFinder(embed).find("How many days of leave?", chunks)
 
     assert all(each.coverage > 0 for each in found if "27" in each.text)
 
 
+def test_a_passage_is_embedded_once_and_speaks_alike_ever_after(passages: Passages) -> None:
+    embedded: list[str] = []
+
+    def count(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        embedded.extend(texts)
+        return embed(texts)
+
+    finder = EvidenceFinder(count)
+    chunks = passages("Five days of leave may be carried over.", "Mileage is paid for a car.")
+    before = finder.find("Is mileage paid?", chunks[:1])
+
+    again = finder.find("Is mileage paid?", chunks)
+
+    assert len([text for text in embedded if "leave" in text]) == 1
+    assert before[0] in again
+
+
 def test_no_passages_are_no_evidence() -> None:
-    assert find_evidence("leave", [], embed=embed) == []
+    assert EvidenceFinder(embed).find("leave", []) == []
     assert not is_sufficient([])
 
 

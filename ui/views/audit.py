@@ -19,6 +19,8 @@ COLUMNS = (
     Column(key="summary", label="Summary", kind="text"),
     Column(key="hash", label="Entry hash", kind="code"),
 )
+GOOD_OUTCOMES = {"asked", "answered", "done", "ok"}
+"""Marked green in the list; a refusal, a denial or a quarantine stands out."""
 EVENTS = (
     "auth.login",
     "auth.fail",
@@ -147,5 +149,5 @@ def _row(entry: AuditEntry) -> Row:
             "summary": entry.summary,
             "hash": f"{entry.leaf_hash[:8]}…",
         },
-        tone="good" if entry.outcome in {"ok", "success"} else "warn",
+        tone="good" if entry.outcome in GOOD_OUTCOMES else "warn",
     )

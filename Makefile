@@ -8,7 +8,7 @@ PYTHON := $(shell for p in python3.11 python3 python; do \
 	command -v $$p >/dev/null && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PINS := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' '-')
 MODEL_LOG := build/model-server-install.log
-# Options for `muniment up`, such as ARGS=--no-model
+# Options for `muniment up`, such as ARGS=--no-model, or names of benchmarks for `make bench`
 ARGS ?=
 
 .PHONY: help
@@ -37,7 +37,7 @@ check: install-main ## Lint, format, types, rules of import, dead code
 .PHONY: bench
 bench: EXTRAS := [dev]
 bench: install ## Measure ingestion, retrieval and the time to the first token; prints tables
-	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench $(ARGS)
 
 .PHONY: samples
 samples: EXTRAS := [dev]

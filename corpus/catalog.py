@@ -26,6 +26,7 @@ from corpus.documents import (
     Word,
 )
 from corpus.errors import PathTaken, UnknownVersion
+from corpus.holds import Holds
 from corpus.records import (
     AccessRule,
     FileOutcome,
@@ -554,6 +555,10 @@ class Catalog(Sources, Runs):
     def gate(self) -> Gate:
         """Return the gate that decides by this catalog."""
         return Gate(admitting_lists=self.admitting_lists, readable_versions=self.readable_versions)
+
+    def holds(self) -> Holds:
+        """Return the legal holds of this catalog."""
+        return Holds(self._database, clock=self._clock)
 
     def stale_access(self, source_id: SourceId | None = None) -> dict[DocumentId, AccessListId]:
         """Return the documents whose access list the index has yet to be told, with that list."""

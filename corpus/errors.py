@@ -11,7 +11,9 @@ CorpusError
  ├─ UnknownSource
  ├─ UnknownDocument
  ├─ UnknownVersion
- └─ UnknownRun
+ ├─ UnknownRun
+ ├─ UnknownHold
+ └─ Held
 """
 
 
@@ -61,3 +63,21 @@ class UnknownVersion(CorpusError):
 
 class UnknownRun(CorpusError):
     """No ingestion run has this id."""
+
+
+class UnknownHold(CorpusError):
+    """No legal hold has this id."""
+
+
+class Held(CorpusError):
+    """A legal hold keeps what was to be destroyed.
+
+    Attributes:
+        hold_id: The hold's.
+    """
+
+    def __init__(self, hold_id: str) -> None:
+        super().__init__(
+            f"Legal hold {hold_id} keeps this: it cannot be deleted until the hold is lifted."
+        )
+        self.hold_id = hold_id

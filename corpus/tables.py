@@ -252,3 +252,17 @@ run_file = Table(
     Column("title", Text, nullable=False),
     UniqueConstraint("run_id", "path"),
 )
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("hold_id", String(36), primary_key=True),
+    Column("scope", String(16), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("target_key", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("placed_at", UtcTime, nullable=False),
+    Column("lifted_by", Text, nullable=False),
+    Column("lifted_at", UtcTime),
+)

@@ -116,6 +116,45 @@ def _verified(entry: Entry) -> str:
     return f"{_person(entry)} verified the record: {count}, {result}."
 
 
+def _subject(entry: Entry) -> str:
+    subject = entry.envelope.get("subject")
+    pid = subject.get("pid") if isinstance(subject, dict) else None
+    return f"the person {pid}" if pid else "somebody"
+
+
+def _record_viewed(entry: Entry) -> str:
+    number = entry.envelope.get("entry")
+    what = f"the story of entry {number}" if number is not None else "the record"
+    filters = _word(entry, "filters", "")
+    return f"{_person(entry)} looked at {what}" + (f" ({filters})." if filters else ".")
+
+
+def _hold_placed(entry: Entry) -> str:
+    scope = _word(entry, "scope")
+    what = {
+        "everything": "everything",
+        "person": _subject(entry),
+    }.get(scope, f"{scope} {_word(entry, 'target')}")
+    return f"{_person(entry)} placed a legal hold on {what}{_reason(entry)}"
+
+
+def _erased_document(entry: Entry) -> str:
+    places = entry.envelope.get("places")
+    cleared = places if isinstance(places, list) else []
+    left = [each for each in cleared if isinstance(each, dict) and each.get("left")]
+    found = "nothing of it was left" if not left else f"{len(left)} places still hold some of it"
+    return (
+        f"“{_word(entry, 'path')}” from {_word(entry, 'source')} was erased: "
+        f"{_count(entry, 'places', 'place')} looked through, {found}."
+    )
+
+
+def _redacted(entry: Entry) -> str:
+    entries = entry.envelope.get("redacts")
+    listed = ", ".join(map(str, entries)) if isinstance(entries, list) else "…"
+    return f"{_person(entry)} redacted entry {listed}: {_word(entry, 'ground')}."
+
+
 def _unknown(entry: Entry) -> str:
     return f"{_person(entry)}: {entry.type}."
 
@@ -161,6 +200,34 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"Muniment {_word(entry, 'version', '')} started, model {_word(entry, 'model', 'none')}."
     ),
     "system.stop": lambda _: "Muniment stopped.",
+    "audit.view": _record_viewed,
+    "conversation.view": lambda entry: (
+        f"{_person(entry)} looked at conversation {_word(entry, 'conversation_id')} of "
+        f"{_subject(entry)}."
+    ),
+    "hold.add": _hold_placed,
+    "hold.lift": lambda entry: f"{_person(entry)} lifted the legal hold {_word(entry, 'hold_id')}.",
+    "hold.prevent": lambda entry: (
+        f"Legal hold {_word(entry, 'hold_id')} kept {_word(entry, 'what')} "
+        f"{_word(entry, 'target')} from being deleted."
+    ),
+    "doc.erase": _erased_document,
+    "audit.approve": lambda entry: (
+        f"{_person(entry)} agreed to the {_word(entry, 'act')} of {_word(entry, 'target')}."
+    ),
+    "audit.erasure": lambda entry: (
+        f"{_person(entry)} erased {_count(entry, 'count', 'payload')} of {_subject(entry)}: "
+        f"{_word(entry, 'ground')}."
+    ),
+    "audit.disposal": lambda entry: (
+        f"{_count(entry, 'count', 'payload')} of the class {_word(entry, 'retention_class')} from "
+        f"before {_word(entry, 'before')} were destroyed: their term had run out."
+    ),
+    "audit.redaction": _redacted,
+    "dsar.export": lambda entry: (
+        f"{_person(entry)} wrote out {_count(entry, 'entries', 'entry')} by and about "
+        f"{_subject(entry)}."
+    ),
 }
 """One sentence per kind of event."""
 

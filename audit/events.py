@@ -33,12 +33,17 @@ class Place(Enum):
     SUBJECT = auto()
     """Name of the person acted upon, likewise."""
 
+    UNNAMED = auto()
+    """Name of the person acted upon, of which only the pseudonym is written: for acts after
+    which the name must not be found, or that are nobody else's business."""
+
     PARTS = auto()
     """A tuple of records whose fields declare their own places."""
 
 
 Person = Annotated[str, Place.ACTOR]
 Subject = Annotated[str, Place.SUBJECT]
+Unnamed = Annotated[str, Place.UNNAMED]
 Text = Annotated[str, Place.PAYLOAD]
 Token = Annotated[str, Place.ENVELOPE]
 Label = Annotated[str, Place.LABEL]
@@ -346,6 +351,230 @@ class SystemStopped(Event):
     type: ClassVar[str] = "system.stop"
 
 
+@dataclass(frozen=True, slots=True)
+class RecordViewed(Event):
+    """A person looked at the record.
+
+    Attributes:
+        person: Who.
+        what: "entries", "overview", "story" or "replay".
+        entry: Sequence of the entry whose story was opened; None for a list.
+        filters: What the list was narrowed to, as an address's query.
+    """
+
+    type: ClassVar[str] = "audit.view"
+    person: Person
+    what: Token
+    entry: Annotated[int | None, Place.ENVELOPE]
+    filters: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationViewed(Event):
+    """A person looked at somebody else's conversation."""
+
+    type: ClassVar[str] = "conversation.view"
+    person: Person
+    owner: Unnamed
+    conversation_id: Token
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlaced(Event):
+    """Something must be kept from now on.
+
+    Attributes:
+        actor: Who placed the hold.
+        hold_id: The hold's id.
+        scope: "everything", "source", "document" or "person".
+        target: Id of the source or document; empty for the others.
+        person: Whom it stands on; empty for the others.
+        reason: Why.
+    """
+
+    type: ClassVar[str] = "hold.add"
+    actor: Person
+    hold_id: Token
+    scope: Token
+    target: Token
+    person: Unnamed
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLifted(Event):
+    """A hold ended."""
+
+    type: ClassVar[str] = "hold.lift"
+    actor: Person
+    hold_id: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPrevented(Event):
+    """A hold kept what was about to be destroyed.
+
+    Attributes:
+        person: Who wanted to; empty when a term had run out.
+        hold_id: The hold that stood against it.
+        what: "document", "source", "conversation", "payloads" or "envelope".
+        target: Id of what was to be destroyed; a pseudonym or a sequence for the record's own.
+    """
+
+    type: ClassVar[str] = "hold.prevent"
+    usual_outcome: ClassVar[str] = "denied"
+    person: Person
+    hold_id: Token
+    what: Token
+    target: Token
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCleared:
+    """A place that held something of a document, and what was found there afterwards.
+
+    Attributes:
+        place: "vectors", "text", "pages", "originals", "conversations", "caches", ….
+        removed: How many things were taken away.
+        left: How many a search after that still found; 0 unless something is held.
+    """
+
+    place: Token
+    removed: Count
+    left: Count
+
+
+@dataclass(frozen=True, slots=True)
+class VersionErased:
+    """A version that is no more, known by the hash of the bytes it was made from."""
+
+    version_id: Token
+    number: Count
+    original: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentErased(Event):
+    """The receipt of an erased document: where it was, and that each place has it no longer.
+
+    Attributes:
+        person: Who asked for it; empty when its term had run out.
+        document_id: The document.
+        source: Name of its source.
+        path: Path relative to the source.
+        ground: Why, in a word or two of the operator's.
+        versions: What it consisted of.
+        places: Every place that was looked through.
+        originals_held: Originals kept, because another document is made of the same bytes.
+    """
+
+    type: ClassVar[str] = "doc.erase"
+    usual_outcome: ClassVar[str] = "erased"
+    person: Person
+    document_id: Token
+    source: Text
+    path: Text
+    ground: Label
+    versions: Annotated[tuple[VersionErased, ...], Place.PARTS]
+    places: Annotated[tuple[PlaceCleared, ...], Place.PARTS]
+    originals_held: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ActApproved(Event):
+    """A second person agreed to an act that cannot be undone, on record before it.
+
+    Attributes:
+        person: Who agreed.
+        act: "erasure" or "redaction".
+        target: Pseudonym or sequence of what is acted upon.
+    """
+
+    type: ClassVar[str] = "audit.approve"
+    usual_outcome: ClassVar[str] = "approved"
+    person: Person
+    act: Token
+    target: Token
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDestroyed:
+    """A key that opens nothing any more."""
+
+    key_id: Token
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectErased(Event):
+    """The keys and texts of what a person wrote, asked and was answered are destroyed.
+
+    Attributes:
+        person: Who did it.
+        subject: Whose; the name is not written.
+        ground: Why, in a word or two of the operator's.
+        approval: Sequence of the second person's agreement; None when one person confirmed.
+        count: Payloads that cannot be read any more.
+        keys: The keys destroyed.
+    """
+
+    type: ClassVar[str] = "audit.erasure"
+    usual_outcome: ClassVar[str] = "erased"
+    person: Person
+    subject: Unnamed
+    ground: Label
+    approval: Annotated[int | None, Place.ENVELOPE]
+    count: Count
+    keys: Annotated[tuple[KeyDestroyed, ...], Place.PARTS]
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadsDisposed(Event):
+    """Payloads of a retention class whose term had run out are destroyed.
+
+    Attributes:
+        retention_class: Which class.
+        months: Its term.
+        before: The first day that is kept, as YYYY-MM-DD.
+        count: Payloads that cannot be read any more.
+    """
+
+    type: ClassVar[str] = "audit.disposal"
+    usual_outcome: ClassVar[str] = "erased"
+    retention_class: Token
+    months: Count
+    before: Token
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRedacted(Event):
+    """Envelopes that exports leave out from now on; the hashes that stand for them stay.
+
+    Attributes:
+        person: Who did it.
+        redacts: Sequences of the entries.
+        ground: Why, in a word or two of the operator's.
+        approval: Sequence of the second person's agreement; None when one person confirmed.
+    """
+
+    type: ClassVar[str] = "audit.redaction"
+    usual_outcome: ClassVar[str] = "redacted"
+    person: Person
+    redacts: Annotated[tuple[int, ...], Place.ENVELOPE]
+    ground: Label
+    approval: Annotated[int | None, Place.ENVELOPE]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectExported(Event):
+    """Everything by and about a person was written out for that person."""
+
+    type: ClassVar[str] = "dsar.export"
+    person: Person
+    subject: Unnamed
+    entries: Count
+
+
 VOCABULARY: tuple[type[Event], ...] = (
     SignedIn,
     SignInFailed,
@@ -369,6 +598,17 @@ VOCABULARY: tuple[type[Event], ...] = (
     RecordVerified,
     SystemStarted,
     SystemStopped,
+    RecordViewed,
+    ConversationViewed,
+    HoldPlaced,
+    HoldLifted,
+    DeletionPrevented,
+    DocumentErased,
+    ActApproved,
+    SubjectErased,
+    PayloadsDisposed,
+    EntryRedacted,
+    SubjectExported,
 )
 """Every kind of event there is."""
 
@@ -406,6 +646,8 @@ def take_apart(event: Event, *, pseudonym_of: Callable[[str], str]) -> Parts:
         elif place is Place.SUBJECT:
             envelope["subject"] = {"pid": pseudonym_of(value)}
             payload[name] = plain(value)
+        elif place is Place.UNNAMED:
+            envelope["subject"] = {"pid": pseudonym_of(value)} if value else None
         elif place is Place.PARTS:
             _take_records_apart(name, value, envelope, payload)
         elif place is Place.LABEL:

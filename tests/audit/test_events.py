@@ -30,7 +30,7 @@ def example_of(kind: type[Any], *, canary: str = CANARY) -> Any:
     hints = get_type_hints(kind)
     values: dict[str, object] = {}
     for name, place in places(kind):
-        if place in (Place.PAYLOAD, Place.ACTOR, Place.SUBJECT):
+        if place in (Place.PAYLOAD, Place.ACTOR, Place.SUBJECT, Place.UNNAMED):
             values[name] = f"{canary} {name}"
         elif place is Place.PARTS:
             values[name] = (example_of(get_args(hints[name])[0], canary=canary),)

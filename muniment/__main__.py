@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "source": Entry("muniment.ingest_commands", "source", "Places that documents come from."),
     "user": Entry("muniment.user_commands", "user", "People who may sign in."),
     "audit": Entry("muniment.audit_commands", "audit", "Show, verify and export the record."),
+    "hold": Entry("muniment.hold_commands", "hold", "What must be kept, whatever its term."),
     "doctor": Entry("muniment.doctor", "doctor", "Check every part and say what is wrong."),
     "serve": Entry("muniment.start_commands", "serve", "Run one program.", hidden=True),
 }

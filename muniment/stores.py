@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from audit.log import AuditLog
 from corpus.catalog import Catalog
+from corpus.holds import Holds
 from muniment.settings import Settings
 from rag.identity import Identity
 
@@ -16,6 +17,11 @@ def utc_now() -> datetime:
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog of documents, bringing its schema up to date."""
     return Catalog.open(settings.catalog_url, clock=utc_now)
+
+
+def open_holds(settings: Settings) -> Holds:
+    """Open the legal holds."""
+    return Holds.open(settings.catalog_url, clock=utc_now)
 
 
 def open_identity(settings: Settings) -> Identity:

@@ -44,6 +44,7 @@ USAGE: Final = (
     corpus.errors.UnknownSource,
     corpus.errors.UnknownDocument,
     corpus.errors.UnknownVersion,
+    corpus.errors.UnknownHold,
     corpus.errors.EmbeddingModelInvalid,
     ingest.errors.SourceMissing,
     rag.errors.UnknownAccount,

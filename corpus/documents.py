@@ -24,6 +24,7 @@ class BlockKind(StrEnum):
     PARAGRAPH = "paragraph"
     LIST_ITEM = "list_item"
     TABLE_ROW = "table_row"
+    FOOTNOTE = "footnote"
     FURNITURE = "furniture"
     """A running header, footer or page number: kept in the text, never in a chunk."""
 
@@ -109,6 +110,8 @@ class ParsedDocument:
         words: In text order; empty for formats without pages.
         title: From the document's own properties or first heading; may be empty.
         properties: Author, dates and the like, as the document states them.
+        rendition: The PDF on whose pages the words stand, where the original is not a PDF
+            itself and could be drawn as one; else empty.
     """
 
     text: str
@@ -117,6 +120,7 @@ class ParsedDocument:
     words: tuple[Word, ...] = ()
     title: str = ""
     properties: dict[str, str] = field(default_factory=dict)
+    rendition: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

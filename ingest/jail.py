@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,12 +26,15 @@ import ingest
 from corpus.documents import ParsedDocument
 from ingest.errors import Quarantined
 from ingest.parsing import FORMATS, Format
+from ingest.parts import Part
 from ingest.quarantine import Reason
 from ingest.settings import Limits
-from ingest.wire import Malformed, unpack
+from ingest.wire import Malformed, unpack, unpack_parts
 
 GRACE_SECONDS = 20.0
 """How much later than the helper this side gives up, imports of the parsers included."""
+RESULT_BYTES = 768 * 1024 * 1024
+"""The most that comes out of the jail for one document."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -47,6 +51,19 @@ _ENVIRONMENT = {
 """All that the jail gets: no secret of this process can be read in there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What reading one document took.
+
+    Attributes:
+        cpu_seconds: Of the process and of the programs it started.
+        peak_bytes: The most memory it or any of those held at once.
+    """
+
+    cpu_seconds: float
+    peak_bytes: int
+
+
 class Jail:
     """A helper process that reads documents, one at a time.
 
@@ -60,6 +77,7 @@ class Jail:
         self._formats = formats
         self._lock = threading.Lock()
         self._helper: subprocess.Popen[bytes] | None = None
+        self._last_cost = Cost(0.0, 0)
 
     def parse(self, data_path: Path, *, media_type: str, limits: Limits) -> ParsedDocument:
         """Return what the parser of the media type makes of a file.
@@ -67,15 +85,28 @@ class Jail:
         Raises:
             Quarantined: With the reason why it makes nothing of it.
         """
-        if media_type not in self._formats:
-            raise Quarantined(Reason.UNSUPPORTED_FORMAT, media_type)
-        folder = Path(tempfile.mkdtemp(prefix="muniment-read-"))
+        result = self._result("parse", data_path, media_type, limits)
         try:
-            with self._lock:
-                verdict = self._ask(data_path, media_type, limits, folder)
-            return _read_verdict(verdict, folder / "result")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            return unpack(result)
+        except Malformed as error:
+            raise Quarantined(Reason.CRASHED, "the parser's answer is unusable") from error
+
+    def expand(self, data_path: Path, *, media_type: str, limits: Limits) -> list[Part]:
+        """Return what a container of the media type holds, one level deep.
+
+        Raises:
+            Quarantined: It cannot be opened, or holds more than the limits allow.
+        """
+        result = self._result("expand", data_path, media_type, limits)
+        try:
+            return unpack_parts(result)
+        except Malformed as error:
+            raise Quarantined(Reason.CRASHED, "the parser's answer is unusable") from error
+
+    @property
+    def last_cost(self) -> Cost:
+        """What the document before cost, whatever came of it."""
+        return self._last_cost
 
     def close(self) -> None:
         """End the helper. Calling it twice has the effect of calling it once."""
@@ -93,19 +124,28 @@ class Jail:
     ) -> None:
         self.close()
 
-    def _ask(
-        self, data_path: Path, media_type: str, limits: Limits, folder: Path
-    ) -> dict[str, str]:
-        request = {
+    def _result(self, task: str, data_path: Path, media_type: str, limits: Limits) -> bytes:
+        if media_type not in self._formats:
+            raise Quarantined(Reason.UNSUPPORTED_FORMAT, media_type)
+        folder = Path(tempfile.mkdtemp(prefix="muniment-read-"))
+        request: dict[str, object] = {
+            "task": task,
             "data": str(data_path.resolve()),
             "module": self._formats[media_type].module,
             "folder": str(folder),
-            "parse_seconds": limits.parse_seconds,
-            "parse_memory_bytes": limits.parse_memory_bytes,
-            "maximum_file_bytes": limits.maximum_file_bytes,
-            "maximum_pages": limits.maximum_pages,
-            "ocr": limits.ocr,
+            "limits": {each.name: getattr(limits, each.name) for each in fields(Limits)},
         }
+        try:
+            with self._lock:
+                verdict = self._ask(request, limits)
+                self._last_cost = Cost(
+                    float(verdict.get("cpu_seconds", 0)), int(verdict.get("peak_bytes", 0))
+                )
+            return _result_of(verdict, folder / "result")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _ask(self, request: dict[str, object], limits: Limits) -> dict[str, str]:
         helper = self._running_helper()
         if helper.stdin is None or helper.stdout is None:
             raise Quarantined(Reason.CRASHED, "the reading process has no pipes")
@@ -177,12 +217,14 @@ def _read_line(descriptor: int, timeout_seconds: float) -> bytes:
     return line
 
 
-def _read_verdict(verdict: dict[str, str], result: Path) -> ParsedDocument:
+def _result_of(verdict: dict[str, str], result: Path) -> bytes:
     if verdict.get("state") == "read":
         try:
-            return unpack(result.read_bytes())
-        except (OSError, Malformed) as error:
-            raise Quarantined(Reason.CRASHED, "the parser's answer is unusable") from error
+            if result.stat().st_size > RESULT_BYTES:
+                raise Quarantined(Reason.TOO_LARGE, "its text is larger than allowed")
+            return result.read_bytes()
+        except OSError as error:
+            raise Quarantined(Reason.CRASHED, "the parser left no answer") from error
     try:
         reason = Reason(verdict.get("reason", ""))
     except ValueError:

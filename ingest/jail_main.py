@@ -2,58 +2,43 @@
 
 Reads requests as lines of JSON from its input and answers with lines of JSON. It has no
 threads, so forking it is safe; it keeps the parsers it has used imported, so forking is cheap.
+A child reads one document and is never used again.
 """
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
 import resource
 import select
 import signal
-import sys
 import time
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
-RESULT_BYTES = 1024 * 1024 * 1024
-OPEN_FILES = 128
+from ingest import confinement
+
+SCRATCH_BYTES = 1024 * 1024 * 1024
+"""Of one file that reading writes, its result included."""
 ANSWER_BYTES = 4_096
-_NETWORK_EVENTS = frozenset(
-    {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
+MEMORY_SHARE = 1 / 3
+"""A process that the system ends while it holds this share of its allowance ran out of memory:
+native code asks for the next, larger piece, gets none and aborts."""
+_ENDED_BY_MEMORY = frozenset(
+    {signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP, signal.SIGILL, signal.SIGBUS, signal.SIGKILL}
 )
 
 
 def main() -> None:
     """Serve until the input ends."""
-    _leave_network()
+    confinement.leave_network()
+    confinement.adopt_orphans()
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     _discard_standard_streams()
     for line in requests:
         answers.write(json.dumps(_serve(line)).encode() + b"\n")
         answers.flush()
-
-
-def _leave_network() -> None:
-    """Move into a network namespace without an interface; refuse sockets besides.
-
-    Some kernels allow no namespaces to a user without rights: then only the refusal stands,
-    which covers Python code.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
-        libc.unshare(CLONE_NEWNET)
-    sys.addaudithook(_refuse_network)
-
-
-def _refuse_network(event: str, _arguments: tuple[object, ...]) -> None:
-    if event in _NETWORK_EVENTS:
-        raise PermissionError("a parser may not use the network")
 
 
 def _discard_standard_streams() -> None:
@@ -78,12 +63,12 @@ def _serve(line: bytes) -> dict[str, str]:
         _read_document(request, os.fdopen(writer, "wb"))
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        return _await_child(child, pipe, float(request["parse_seconds"]))
+        return _await_child(child, pipe, request["limits"])
 
 
-def _await_child(child: int, pipe: BinaryIO, seconds: float) -> dict[str, str]:
+def _await_child(child: int, pipe: BinaryIO, limits: dict[str, Any]) -> dict[str, str]:
     answer = b""
-    give_up_at = time.monotonic() + seconds
+    give_up_at = time.monotonic() + float(limits["parse_seconds"])
     late = False
     while True:
         ready, _, _ = select.select([pipe], [], [], max(0.0, give_up_at - time.monotonic()))
@@ -95,17 +80,20 @@ def _await_child(child: int, pipe: BinaryIO, seconds: float) -> dict[str, str]:
         if not piece or len(answer) > ANSWER_BYTES:
             break
     # The child leads a process group of its own: engines it started end with it.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if late:
-        return _refusal("time_out")
-    return _understood(answer, status)
+    for end in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            end(child, signal.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    confinement.end_children()
+    verdict = _refusal("time_out") if late else _understood(answer, status, usage, limits)
+    verdict["peak_bytes"] = str(usage.ru_maxrss * 1024)
+    verdict["cpu_seconds"] = f"{usage.ru_utime + usage.ru_stime:.4f}"
+    return verdict
 
 
-def _understood(answer: bytes, status: int) -> dict[str, str]:
+def _understood(
+    answer: bytes, status: int, usage: resource.struct_rusage, limits: dict[str, Any]
+) -> dict[str, str]:
     with contextlib.suppress(ValueError):
         told = json.loads(answer)
         return {str(name): str(value) for name, value in told.items()}
@@ -114,10 +102,13 @@ def _understood(answer: bytes, status: int) -> dict[str, str]:
         return _refusal("time_out")
     if code == -signal.SIGXFSZ:
         return _refusal("too_large", "its text is larger than allowed")
+    held = usage.ru_maxrss * 1024
+    if -code in _ENDED_BY_MEMORY and held > MEMORY_SHARE * float(limits["parse_memory_bytes"]):
+        return _refusal("out_of_memory", f"ended by signal {-code} holding {held >> 20} MiB")
     return _refusal("crashed", f"ended by signal {-code}" if code < 0 else f"ended with {code}")
 
 
-def _read_document(request: dict[str, object], pipe: BinaryIO) -> NoReturn:
+def _read_document(request: dict[str, Any], pipe: BinaryIO) -> NoReturn:
     """Read the document in this child, tell the verdict and end; never returns."""
     try:
         _confine(request)
@@ -128,49 +119,31 @@ def _read_document(request: dict[str, object], pipe: BinaryIO) -> NoReturn:
         os._exit(0)
 
 
-def _confine(request: dict[str, object]) -> None:
+def _confine(request: dict[str, Any]) -> None:
     os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    memory = int(str(request["parse_memory_bytes"]))
-    seconds = int(float(str(request["parse_seconds"]))) + 1
-    # Address space counts what the helper has mapped already, libraries for the most part.
-    memory += _mapped_bytes()
-    for limit, value in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, seconds * 4),
-        (resource.RLIMIT_FSIZE, RESULT_BYTES),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (value, value))
-    folder = str(request["folder"])
-    os.chdir(folder)
-    os.environ["TMPDIR"] = folder  # noqa: TID251 - the engines this child starts read it
-
-
-def _mapped_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return pages * resource.getpagesize()
-
-
-def _verdict(request: dict[str, object]) -> dict[str, str]:
-    from ingest.errors import Quarantined  # noqa: PLC0415 - the child of a bare helper
-    from ingest.parsing import parser_in  # noqa: PLC0415
-    from ingest.settings import Limits  # noqa: PLC0415
-    from ingest.wire import pack  # noqa: PLC0415
-
-    limits = Limits(
-        maximum_file_bytes=int(str(request["maximum_file_bytes"])),
-        parse_seconds=float(str(request["parse_seconds"])),
-        parse_memory_bytes=int(str(request["parse_memory_bytes"])),
-        maximum_pages=int(str(request["maximum_pages"])),
-        ocr=str(request["ocr"]),  # type: ignore[arg-type]
+    confinement.end_with_parent()
+    limits = request["limits"]
+    folder = Path(str(request["folder"]))
+    confinement.limit(
+        {
+            resource.RLIMIT_AS: int(limits["parse_memory_bytes"]) + confinement.mapped_bytes(),
+            # More than the wall time: programs that it starts may have several threads.
+            resource.RLIMIT_CPU: 2 * int(limits["parse_seconds"]) + 2,
+            resource.RLIMIT_FSIZE: SCRATCH_BYTES,
+            resource.RLIMIT_NOFILE: confinement.OPEN_FILES,
+        }
     )
+    os.chdir(folder)
+    os.environ["TMPDIR"] = str(folder)  # noqa: TID251 - the engines this child starts read it
+    os.environ["HOME"] = str(folder)  # noqa: TID251
+    confinement.write_only_into([folder])
+
+
+def _verdict(request: dict[str, Any]) -> dict[str, str]:
+    from ingest.errors import Quarantined  # noqa: PLC0415 - the child of a bare helper
+
     try:
-        parsed = parser_in(str(request["module"]))(Path(str(request["data"])), limits)
-        if not parsed.text.strip() or not parsed.blocks:
-            return _refusal("no_text")
-        (Path(str(request["folder"])) / "result").write_bytes(pack(parsed))
+        Path(str(request["folder"]), "result").write_bytes(_result(request))
     except Quarantined as quarantined:
         return _refusal(quarantined.reason.value, quarantined.detail)
     except MemoryError:
@@ -180,6 +153,23 @@ def _verdict(request: dict[str, object]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 - a parser may raise anything; it costs this file
         return _refusal("damaged", type(error).__name__)
     return {"state": "read"}
+
+
+def _result(request: dict[str, Any]) -> bytes:
+    from ingest.errors import Quarantined  # noqa: PLC0415 - the child of a bare helper
+    from ingest.parsing import opener_in, parser_in  # noqa: PLC0415
+    from ingest.quarantine import Reason  # noqa: PLC0415
+    from ingest.settings import Limits  # noqa: PLC0415
+    from ingest.wire import pack, pack_parts  # noqa: PLC0415
+
+    limits = Limits(**request["limits"])
+    module, location = str(request["module"]), Path(str(request["data"]))
+    if request["task"] == "expand":
+        return pack_parts(opener_in(module)(location, limits))
+    parsed = parser_in(module)(location, limits)
+    if not parsed.text.strip() or not parsed.blocks:
+        raise Quarantined(Reason.NO_TEXT)
+    return pack(parsed)
 
 
 def _refusal(reason: str, detail: str = "") -> dict[str, str]:

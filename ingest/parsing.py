@@ -7,9 +7,11 @@ from pathlib import Path
 
 from corpus.documents import ParsedDocument
 from ingest import sniffing
+from ingest.parts import Part
 from ingest.settings import Limits
 
 Parser = Callable[[Path, Limits], ParsedDocument]
+Opener = Callable[[Path, Limits], list[Part]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,14 @@ class Format:
         module: Module of the parser; its function ``parse`` reads a file. Imported by the
             jail alone: parsers and their libraries never run in this process.
         library: What does the reading.
+        container: Whether files of this format may hold others; its module then has a
+            function ``parts`` too.
     """
 
     name: str
     module: str
     library: str
+    container: bool = False
 
 
 FORMATS: dict[str, Format] = {
@@ -34,7 +39,9 @@ FORMATS: dict[str, Format] = {
     sniffing.PPTX: Format("PowerPoint", "ingest.parsers.pptx", "unstructured"),
     sniffing.XLSX: Format("Excel", "ingest.parsers.xlsx", "openpyxl"),
     sniffing.HTML: Format("HTML", "ingest.parsers.html", "unstructured"),
-    sniffing.MAIL: Format("e-mail", "ingest.parsers.mail", "standard library, unstructured"),
+    sniffing.MAIL: Format(
+        "e-mail", "ingest.parsers.mail", "standard library, unstructured", container=True
+    ),
     sniffing.MARKDOWN: Format("Markdown", "ingest.parsers.markdown", "markdown-it-py"),
     sniffing.CSV: Format("CSV", "ingest.parsers.separated", "standard library"),
     sniffing.TEXT: Format("plain text", "ingest.parsers.text", "standard library"),
@@ -48,3 +55,9 @@ def parser_in(module: str) -> Parser:
     """Return the parser of a module, importing it."""
     parser: Parser = importlib.import_module(module).parse
     return parser
+
+
+def opener_in(module: str) -> Opener:
+    """Return what lists the parts of a container, importing it."""
+    opener: Opener = importlib.import_module(module).parts
+    return opener

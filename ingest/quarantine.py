@@ -16,8 +16,10 @@ class Reason(StrEnum):
     TOO_MANY_PAGES = "too_many_pages"
     TIME_OUT = "time_out"
     OUT_OF_MEMORY = "out_of_memory"
+    NESTED_TOO_DEEPLY = "nested_too_deeply"
     NO_TEXT = "no_text"
     RECOGNITION_UNAVAILABLE = "recognition_unavailable"
+    LIBREOFFICE_MISSING = "libreoffice_missing"
     CRASHED = "crashed"
 
     @property
@@ -42,7 +44,7 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.UNSUPPORTED_FORMAT: (
         "The file's content is of a format that cannot be read.",
-        "Save it as PDF, DOCX, XLSX, PPTX, HTML, EML, Markdown or plain text.",
+        "Save it as PDF, or as an Office, web, mail or text file; unpack archives other than ZIP.",
     ),
     Reason.EMPTY: (
         "The file holds nothing.",
@@ -72,6 +74,10 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "Reading the file needed more memory than allowed, so it was stopped.",
         "Split it, or raise the memory limit in the settings.",
     ),
+    Reason.NESTED_TOO_DEEPLY: (
+        "The file lies deeper inside archives and mails than is allowed.",
+        "Unpack the outer archive and put what it holds into the folder.",
+    ),
     Reason.NO_TEXT: (
         "No text was found in the file.",
         "If it is a picture of text, scan it anew more sharply; otherwise remove it.",
@@ -79,6 +85,10 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     Reason.RECOGNITION_UNAVAILABLE: (
         "The file is a picture of text, and text recognition is switched off or not installed.",
         "Switch recognition on in the settings, or install tesseract.",
+    ),
+    Reason.LIBREOFFICE_MISSING: (
+        "The file is of an old Office format that only LibreOffice reads, which is not installed.",
+        "Install LibreOffice and retry, or save the document as DOCX, PPTX or PDF.",
     ),
     Reason.CRASHED: (
         "The program that reads this format ended unexpectedly on this file.",

@@ -17,6 +17,11 @@ class Limits:
         maximum_pages: Pages of a document that has pages.
         ocr: Which engine recognises text in pictures; "auto" takes tesseract when it is
             installed, else RapidOCR.
+        maximum_parts: Files in one mail or archive.
+        maximum_part_depth: Containers inside containers.
+        maximum_unpacked_bytes: What one container or Office file unpacks to.
+        office_pages: Whether Office documents are drawn as pages, where LibreOffice is
+            installed, so that citations open a marked page.
     """
 
     maximum_file_bytes: int = 200 * 1024 * 1024
@@ -24,6 +29,10 @@ class Limits:
     parse_memory_bytes: int = 3_000 * 1024 * 1024
     maximum_pages: int = 5_000
     ocr: Recognition = "auto"
+    maximum_parts: int = 1_000
+    maximum_part_depth: int = 3
+    maximum_unpacked_bytes: int = 500 * 1024 * 1024
+    office_pages: bool = True
 
 
 @dataclass(frozen=True, slots=True)

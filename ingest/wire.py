@@ -2,10 +2,14 @@
 
 import itertools
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from corpus.documents import Block, BlockKind, Page, ParsedDocument, Word
+from ingest.parts import Part, is_safe_name
+from ingest.quarantine import Reason
 
 _LENGTH_BYTES = 8
 _WORD_COLUMNS = 7
@@ -30,10 +34,12 @@ def pack(parsed: ParsedDocument) -> bytes:
             ],
             "title": parsed.title,
             "properties": parsed.properties,
+            "words": len(parsed.words),
         }
     ).encode()
     words = np.array(parsed.words, dtype="<f8").reshape(-1, _WORD_COLUMNS)
-    return len(head).to_bytes(_LENGTH_BYTES, "little") + head + words.tobytes()
+    length = len(head).to_bytes(_LENGTH_BYTES, "little")
+    return b"".join((length, head, words.tobytes(), parsed.rendition))
 
 
 def unpack(data: bytes) -> ParsedDocument:
@@ -43,9 +49,9 @@ def unpack(data: bytes) -> ParsedDocument:
         Malformed: They hold none, or one whose offsets lead out of its text.
     """
     try:
-        length = int.from_bytes(data[:_LENGTH_BYTES], "little")
-        head = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
-        numbers = np.frombuffer(data, dtype="<f8", offset=_LENGTH_BYTES + length)
+        head, after = _head_of(data)
+        count = int(head["words"]) * _WORD_COLUMNS
+        numbers = np.frombuffer(data, dtype="<f8", offset=after, count=count)
         rows = numbers.reshape(-1, _WORD_COLUMNS).tolist()
         parsed = ParsedDocument(
             text=str(head["text"]),
@@ -70,11 +76,49 @@ def unpack(data: bytes) -> ParsedDocument:
             ),
             title=str(head["title"]),
             properties={str(name): str(value) for name, value in head["properties"].items()},
+            rendition=data[after + numbers.nbytes :],
         )
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise Malformed("the parser's answer cannot be understood") from error
     _check_offsets(parsed)
     return parsed
+
+
+def pack_parts(parts: Sequence[Part]) -> bytes:
+    """Return the parts of a container as bytes."""
+    head = json.dumps(
+        [[part.name, len(part.data), part.reason, part.detail] for part in parts]
+    ).encode()
+    length = len(head).to_bytes(_LENGTH_BYTES, "little")
+    return b"".join((length, head, *(part.data for part in parts)))
+
+
+def unpack_parts(data: bytes) -> list[Part]:
+    """Return the parts that the bytes hold.
+
+    Raises:
+        Malformed: They hold none, or one whose name leads out of its container.
+    """
+    parts = []
+    try:
+        head, position = _head_of(data)
+        for name, size, reason, detail in head:
+            content = data[position : position + int(size)]
+            known = None if reason is None else Reason(reason)
+            parts.append(Part(str(name), content, known, str(detail)))
+            position += int(size)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Malformed("the list of parts cannot be understood") from error
+    names = [part.name for part in parts]
+    if not all(map(is_safe_name, names)) or len(set(names)) < len(names) or position != len(data):
+        raise Malformed("the list of parts is not to be trusted")
+    return parts
+
+
+def _head_of(data: bytes) -> tuple[Any, int]:
+    """Return the JSON at the front and where it ends."""
+    after = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    return json.loads(data[_LENGTH_BYTES:after]), after
 
 
 def _check_offsets(parsed: ParsedDocument) -> None:

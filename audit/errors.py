@@ -3,7 +3,10 @@
 AuditError
 ├── EventInvalid          an event that must not be written as it stands (a programming error)
 ├── AuditUnavailable      the record cannot be written or read now; whoever asked is refused
-│   └── RecordDamaged     an entry is there but cannot be read
+│   ├── RecordDamaged     an entry is there but cannot be read
+│   └── SignerUnavailable what signs checkpoints does not answer, or refuses
+├── ProofInvalid          a proof about the tree does not hold, or cannot be given
+├── NoteInvalid           a checkpoint, a key or a signature does not hold, or has another form
 └── ExportFailed          an export could not be written where it was wanted
 """
 
@@ -22,6 +25,18 @@ class AuditUnavailable(AuditError):
 
 class RecordDamaged(AuditUnavailable):
     """An entry cannot be read; verifying the record names the fault."""
+
+
+class SignerUnavailable(AuditUnavailable):
+    """What signs checkpoints is away, or refuses because the record does not extend itself."""
+
+
+class ProofInvalid(AuditError):
+    """Two states of the tree, or a leaf and a root, do not belong together."""
+
+
+class NoteInvalid(AuditError):
+    """A signed note, or what it should be checked with, is not what it claims to be."""
 
 
 class ExportFailed(AuditError):

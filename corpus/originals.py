@@ -56,6 +56,19 @@ class Originals:
         """Return where an original stands, whether or not it is kept."""
         return self._folder / original[:2] / original
 
+    def keep_rendition(self, original: OriginalHash, pdf: bytes) -> None:
+        """Store the PDF that an original was drawn as beside it, in place of an earlier one."""
+        target = self.rendition_path(original)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(target, pdf)
+        except OSError as error:
+            raise _unavailable(self._folder, error) from error
+
+    def rendition_path(self, original: OriginalHash) -> Path:
+        """Return where the rendition of an original stands, whether or not there is one."""
+        return self._folder / original[:2] / f"{original}.pdf"
+
 
 def _write_whole(target: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".keeping-")

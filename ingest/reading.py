@@ -127,8 +127,10 @@ class Readers:
             parsed = jail.parse(kept, media_type=media_type, limits=self._settings)
         finally:
             self._jails.put(jail)
+        if parsed.rendition:
+            self._originals.keep_rendition(original, parsed.rendition)
         title = parsed.title or PurePosixPath(file.path).stem.replace("_", " ").replace("-", " ")
-        return replace(parsed, title=title)
+        return replace(parsed, title=title, rendition=b"")
 
 
 def _chunks_of(parsed: ParsedDocument) -> list[Chunk]:

@@ -83,14 +83,14 @@ def show_page(
     parts = running.parts
     with denials_recorded(parts, principal, f"page {number} of version {version_id}"):
         version = readable_version(parts, principal, version_id)
-        if version.media_type != PDF or not 0 <= number < version.page_count:
+        if not 0 <= number < version.page_count:
             raise NotFound(NOT_FOUND)
         _record_view(running.views, parts, principal, version.version_id, number)
         picture = running.pictures.picture(
             version.version_id,
             number,
             _marks(parts, version, number, start, end),
-            read_pdf=lambda: parts.originals.read(version.original),
+            read_pdf=lambda: _pages_of(parts, version),
         )
     return Response(picture, media_type="image/png")
 
@@ -171,6 +171,16 @@ def _chunk_at(
     authorized = parts.gate.authorize(principal, parts.catalog.chunks_of(version_id))
     chunks = [each.found.chunk for each in authorized]
     return next((chunk for chunk in chunks if chunk.start <= start < chunk.end), None)
+
+
+def _pages_of(parts: ServiceParts, version: Version) -> bytes:
+    """Return the PDF whose pages the version's words stand on: itself or its rendition."""
+    if version.media_type == PDF:
+        return parts.originals.read(version.original)
+    try:
+        return parts.originals.rendition_path(version.original).read_bytes()
+    except OSError as error:
+        raise NotFound(NOT_FOUND) from error
 
 
 def _marks(

@@ -52,3 +52,16 @@ def test_a_file_where_the_folder_should_be_is_reported(tmp_path: Path) -> None:
 
     with pytest.raises(OriginalsUnavailable, match="Cannot use the originals"):
         Originals(tmp_path / "originals").keep(b"fee")
+
+
+def test_a_rendition_stands_beside_its_original_and_is_replaced_by_a_new_one(
+    tmp_path: Path,
+) -> None:
+    originals = Originals(tmp_path)
+    original = originals.keep(b"a letter")
+
+    originals.keep_rendition(original, b"%PDF-1.7 old")
+    originals.keep_rendition(original, b"%PDF-1.7 new")
+
+    assert originals.rendition_path(original).read_bytes() == b"%PDF-1.7 new"
+    assert originals.read(original) == b"a letter"

@@ -146,6 +146,7 @@ class Filter:
         matter: Of this matter.
         first: From this sequence on.
         last: Up to this sequence, itself included.
+        outcome: That ended so, as the envelope says ("refused").
     """
 
     type: str = ""
@@ -156,6 +157,7 @@ class Filter:
     matter: str = ""
     first: int = 0
     last: int | None = None
+    outcome: str = ""
 
 
 class Writing(Protocol):

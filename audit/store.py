@@ -53,12 +53,16 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class PayloadRow:
-    """An encrypted payload; which key opens it, and salt and body under that key."""
+    """A payload, encrypted: salt and body under a data key.
+
+    Nonce and ciphertext are None once it was erased, by itself or with its key; that there was
+    one, and under which key, stays.
+    """
 
     sequence: int
     key_id: str
-    nonce: bytes
-    ciphertext: bytes
+    nonce: bytes | None
+    ciphertext: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,11 @@ class TileRow:
 class Removal:
     """What an announcing entry takes away, in the same transaction.
 
+    Only an entry of a type that announces it (``audit.erasure``, ``audit.disposal``,
+    ``audit.redaction``) may take something away, and must be the last of its batch.
+
     Attributes:
-        keys: Ids of data keys to destroy.
+        keys: Ids of data keys to destroy; the ciphertext under them goes too.
         payloads: Sequences whose ciphertext is removed.
         lines: Sequences whose line is replaced by nothing; the leaf hash stays.
         at: When, as timestamps are written.
@@ -166,6 +173,10 @@ class Writing(Protocol):
     @property
     def head(self) -> Head:
         """The end of the record; nobody else can move it until the transaction ends."""
+        ...
+
+    def leaf_hash(self, sequence: int) -> str | None:
+        """Return the hex leaf hash of an entry; None where there is none."""
         ...
 
     def live_key(self, subject: str, period: str) -> KeyRow | None:
@@ -240,6 +251,10 @@ class Store(Protocol):
 
     def checkpoints(self, *, limit: int = 100) -> Sequence[tuple[int, str]]:
         """Return sizes and notes, the newest first."""
+        ...
+
+    def test_write(self) -> None:
+        """Write something durable that means nothing, to learn whether writing works."""
         ...
 
     def close(self) -> None:

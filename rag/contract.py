@@ -22,17 +22,24 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/versions/{id}/original``          the original's bytes
 ``GET /v1/ingestion``                       -> IngestionStatus
 ``POST /v1/ingestion/runs``                 StartRun -> RunView
-``GET /v1/audit/entries``                   ?after=&limit=&type=&person= -> AuditPage
+``GET /v1/audit/entries``                   ?after=&limit= and filters -> AuditPage
+``GET /v1/audit/overview``                  filters -> AuditOverview
+``GET /v1/audit/state``                     -> RecordState
+``GET /v1/audit/entries/{n}/story``         -> AuditStory
+``GET /v1/audit/conversations/{id}``        anybody's conversation -> Conversation
 ``POST /v1/audit/verify``                   -> AuditVerdict
 ``GET /v1/audit/export``                    JSON lines, one entry a line
 ``GET /ready``                              -> Readiness
 ==========================================  =====================================================
 
+Filters of the record: ``since=`` and ``until=`` (moments), ``person=``, ``type=``, ``document=``
+(an id) and ``outcome=``; what is left out leaves nothing out.
+
 Events of a turn (``event:`` name, ``data:`` JSON): ``step`` Step, ``draft`` DraftDelta,
 ``answer`` Turn (the last one). Every event has an ``id:`` that counts from 1.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -344,6 +351,133 @@ class AuditPage(Wire):
 
     entries: list[AuditEntry]
     total: int
+
+
+class AuditFilters(Wire):
+    """What a look at the record is narrowed to; empty leaves nothing out."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    person: str = Field(default="", max_length=200)
+    type: str = Field(default="", max_length=100, description="A type or a family of types.")
+    document: str = Field(default="", max_length=100, description="A document's id.")
+    outcome: str = Field(default="", max_length=100)
+
+
+class DayOfQuestions(Wire):
+    """How the questions of a day ended, and how often somebody was denied something."""
+
+    day: date
+    asked: int = 0
+    answered: int = 0
+    refused: int = 0
+    failed: int = Field(default=0, description="Stopped by the reader, or broken off.")
+    denied: int = 0
+
+
+class DayOfEvents(Wire):
+    """How many events of a family of types a day had."""
+
+    day: date
+    family: str
+    count: int
+
+
+class DocumentRelied(Wire):
+    """A document, and how many answers cite it."""
+
+    document_id: str
+    title: str
+    path: str
+    answers: int
+    share: float = Field(description="Of all answers that fit the filters, 0 to 1.")
+
+
+class AuditOverview(Wire):
+    """What the record holds, counted; days without events are left out."""
+
+    total: int
+    days: list[DayOfQuestions]
+    families: list[DayOfEvents]
+    documents: list[DocumentRelied] = Field(description="Those most answers cite, at most 15.")
+    types: list[str] = Field(description="Every type there is, to filter by.")
+    truncated: bool = Field(default=False, description="Only the newest events were counted.")
+
+
+class RecordState(Wire):
+    """How far the record is, how far it is signed and cosigned, and who checked it last."""
+
+    entries: int
+    checkpoint_entries: int = Field(default=0, description="How many the last one covers.")
+    checkpoint_at: datetime | None = None
+    origin: str = ""
+    root: str = ""
+    witnesses: list[str] = Field(default_factory=list, description="Who cosigned it.")
+    verified_at: datetime | None = None
+    verified_by: str = ""
+    verified_intact: bool | None = None
+    formats: list[str] = Field(default_factory=list, description="Forms it can be handed out in.")
+
+
+class StoryPassage(Wire):
+    """A passage that was read for a question, as recorded, and what became of it."""
+
+    rank: int
+    document_id: str
+    version_id: str
+    version_number: int
+    title: str = Field(description="As known now; empty where nothing is known any more.")
+    path: str
+    page: int | None
+    place: str
+    start: int
+    end: int
+    score: float
+    chunk_sha256: str
+    original_sha256: str
+    cited: bool
+    state: Literal["unchanged", "changed", "gone"] = Field(
+        description="Whether the version that was read is still the one answers are made from."
+    )
+    same_text: bool | None = Field(
+        description="Whether the passage still has the hash on record; null where it is gone."
+    )
+
+
+class StoryCitation(Wire):
+    """A citation of a recorded answer."""
+
+    number: int
+    document_id: str
+    version_id: str
+    title: str
+    start: int
+    end: int
+    quote: str = Field(description="Empty where the texts were erased.")
+
+
+class AuditStory(Wire):
+    """One question from asking to answer, as the record tells it."""
+
+    entries: list[int] = Field(description="Sequences of the events that tell it.")
+    person: str = Field(description="Empty where the texts were erased.")
+    pseudonym: str
+    asked_at: datetime
+    turn_id: str
+    conversation_id: str
+    question: str
+    rewritten: str = ""
+    passages: list[StoryPassage]
+    prompt: str = ""
+    model: str = ""
+    outcome: str = Field(description="Empty while the question is being answered.")
+    reason: str = ""
+    answer: str = ""
+    citations: list[StoryCitation]
+    struck: int = 0
+    struck_sentences: list[str] = Field(default_factory=list)
+    milliseconds: float | None = None
+    erased: bool = Field(default=False, description="Texts of it were erased.")
 
 
 class AuditVerdict(Wire):

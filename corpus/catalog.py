@@ -6,14 +6,15 @@ document that is *withdrawn* takes all its versions with it: nothing of it can b
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sql
 
 from corpus import tables
-from corpus.access import AccessListId, Gate, Principal, UncheckedChunk
+from corpus.access import AccessListId, Principal, UncheckedChunk
 from corpus.database import Clock, Database, utc_now
+from corpus.directory import Directory
 from corpus.documents import (
     Chunk,
     ChunkId,
@@ -26,7 +27,9 @@ from corpus.documents import (
     Word,
 )
 from corpus.errors import PathTaken, UnknownVersion
+from corpus.grounds import marking_in, relist
 from corpus.holds import Holds
+from corpus.permissions import move_entries, note_indexed
 from corpus.records import (
     AccessRule,
     FileOutcome,
@@ -41,12 +44,10 @@ from corpus.records import (
 from corpus.runs import Runs
 from corpus.sources import (
     Sources,
-    admitting,
     document_at,
     document_row,
     documents_of,
     find_document,
-    list_for,
     only_source,
     present_document,
     source_from,
@@ -91,31 +92,34 @@ __all__ = [
 ]
 
 
-class Catalog(Sources, Runs):
+class Catalog(Sources, Runs, Directory):
     """Everything known of the documents, in one database; may be used from any thread.
 
     Every method that changes something does so in one transaction: all of it or nothing.
     Every method raises ``corpus.errors.CatalogUnavailable`` when the database cannot be used.
     """
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
-        super().__init__(database, clock=clock)
+    def __init__(
+        self, database: Database, *, clock: Clock = utc_now, markings: Sequence[str] = ()
+    ) -> None:
+        super().__init__(database, clock=clock, markings=markings)
         self._texts = Texts()
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock = utc_now) -> "Catalog":
+    def open(cls, url: str, *, clock: Clock = utc_now, markings: Sequence[str] = ()) -> "Catalog":
         """Open a catalog, making it or bringing its schema up to date as needed.
 
         Args:
             url: "sqlite:////folder/catalog.db" or any other that SQLAlchemy knows.
             clock: Gives the time in UTC.
+            markings: The protective markings in use, from the lowest to the highest.
 
         Raises:
             CatalogUnavailable: It cannot be opened, or a newer Muniment wrote it.
         """
         database = Database(url)
         database.migrate()
-        return cls(database, clock=clock)
+        return cls(database, clock=clock, markings=markings)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -167,7 +171,7 @@ class Catalog(Sources, Runs):
         version_id = VersionId(str(uuid.uuid4()))
         with self._database.writing() as connection:
             source = only_source(connection, source_id)
-            document_id, access_list = document_at(connection, source, path)
+            document_id = document_at(connection, source, path)
             number = next_number(connection, document_id)
             connection.execute(
                 tables.version.insert().values(
@@ -184,11 +188,16 @@ class Catalog(Sources, Runs):
                     page_count=len(parsed.pages),
                     character_count=len(parsed.text),
                     properties=json.dumps(parsed.properties),
+                    marking=marking_in(dict(parsed.properties), self._levels),
                     published_at=self._clock(),
                 )
             )
             store_parsed(connection, version_id, parsed)
             chunk_ids = store_chunks(connection, version_id, chunks)
+            relist(connection, source, self._levels, below=path)
+            access_list = AccessListId(document_row(connection, document_id).access_list_id)
+            if number == 1:
+                note_indexed(connection, document_id, access_list)
         return Staged(version_id, document_id, number, access_list, chunk_ids)
 
     def publish(self, version_id: VersionId) -> list[VersionId]:
@@ -299,16 +308,11 @@ class Catalog(Sources, Runs):
                     f"Another document of the source {source.name!r} stands at {path!r}. "
                     "Withdraw that one first."
                 )
-            access_list = list_for(connection, source.groups_for(path))
+            move_entries(connection, source.source_id, row.path, path)
             connection.execute(
-                document.update()
-                .where(document.c.document_id == document_id)
-                .values(
-                    path=path,
-                    access_list_id=access_list,
-                    access_indexed=row.access_indexed and row.access_list_id == access_list,
-                )
+                document.update().where(document.c.document_id == document_id).values(path=path)
             )
+            relist(connection, source, self._levels, below=path)
             connection.execute(
                 known.delete().where(
                     known.c.source_id == source.source_id,
@@ -319,7 +323,7 @@ class Catalog(Sources, Runs):
             connection.execute(
                 known.update().where(known.c.document_id == document_id).values(path=path)
             )
-        return access_list
+            return AccessListId(document_row(connection, document_id).access_list_id)
 
     # Reading
 
@@ -368,6 +372,7 @@ class Catalog(Sources, Runs):
             source_name=row.source_name,
             chunk=chunk_from(row),
             text=text[row.start : row.end],
+            marking=row.marking,
         )
 
     def parsed(self, version_id: VersionId) -> ParsedDocument:
@@ -462,30 +467,17 @@ class Catalog(Sources, Runs):
             offset: Documents to skip.
         """
         title, path = tables.version.c.title, sql.type_coerce(tables.document.c.path, sql.Text)
-        chosen = live_versions().where(tables.document.c.access_list_id.in_(admitting(principal)))
+        chosen = live_versions()
         if query:
             chosen = chosen.where(
                 title.icontains(query, autoescape=True) | path.icontains(query, autoescape=True)
             )
-        ordered = chosen.order_by(sql.func.lower(title), path).limit(limit).offset(offset)
         with self._database.reading() as connection:
+            chosen = chosen.where(self._readable(connection, principal))
+            ordered = chosen.order_by(sql.func.lower(title), path).limit(limit).offset(offset)
             total = count(connection, chosen)
             rows = connection.execute(ordered).all()
         return [ReadableDocument(version_from(row), row.source_name) for row in rows], total
-
-    def document_groups(self, document_id: DocumentId) -> frozenset[str]:
-        """Return the groups admitted to a document.
-
-        Raises:
-            UnknownDocument: There is none with this id, or it was withdrawn.
-        """
-        lists = tables.access_list
-        with self._database.reading() as connection:
-            row = present_document(connection, document_id)
-            groups = connection.scalar(
-                sql.select(lists.c.groups).where(lists.c.access_list_id == row.access_list_id)
-            )
-        return frozenset(json.loads(groups or "[]"))
 
     def access_list_of(self, document_id: DocumentId) -> AccessListId:
         """Return the list that says who may read a document.
@@ -520,67 +512,6 @@ class Catalog(Sources, Runs):
             properties: dict[str, str] = json.loads(version_row(connection, version_id).properties)
         return properties
 
-    # Access
-
-    def admitting_lists(self, principal: Principal) -> set[AccessListId]:
-        """Return the access lists that name one of a person's groups."""
-        with self._database.reading() as connection:
-            return {AccessListId(found) for found in connection.scalars(admitting(principal))}
-
-    def readable_versions(
-        self, principal: Principal, version_ids: Collection[VersionId]
-    ) -> set[VersionId]:
-        """Return which versions a person may read now.
-
-        Live ones and those before them, so that an old citation can still be opened; never a
-        staged one, never one of a document that was withdrawn.
-        """
-        version, document = tables.version, tables.document
-        readable: set[VersionId] = set()
-        with self._database.reading() as connection:
-            for some in portions(list(version_ids)):
-                query = (
-                    sql.select(version.c.version_id)
-                    .join(document)
-                    .where(
-                        version.c.version_id.in_(some),
-                        version.c.state.in_([LIVE, SUPERSEDED]),
-                        document.c.withdrawal == PRESENT,
-                        document.c.access_list_id.in_(admitting(principal)),
-                    )
-                )
-                readable.update(VersionId(found) for found in connection.scalars(query))
-        return readable
-
-    def gate(self) -> Gate:
-        """Return the gate that decides by this catalog."""
-        return Gate(admitting_lists=self.admitting_lists, readable_versions=self.readable_versions)
-
     def holds(self) -> Holds:
         """Return the legal holds of this catalog."""
         return Holds(self._database, clock=self._clock)
-
-    def stale_access(self, source_id: SourceId | None = None) -> dict[DocumentId, AccessListId]:
-        """Return the documents whose access list the index has yet to be told, with that list."""
-        document = tables.document
-        query = sql.select(document.c.document_id, document.c.access_list_id).where(
-            document.c.withdrawal == PRESENT, document.c.access_indexed.is_(False)
-        )
-        if source_id is not None:
-            query = query.where(document.c.source_id == source_id)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return {DocumentId(row.document_id): AccessListId(row.access_list_id) for row in rows}
-
-    def access_indexed(self, document_id: DocumentId, access_list: AccessListId) -> None:
-        """Note that the index has a document under a list, unless it changed again since."""
-        document = tables.document
-        with self._database.writing() as connection:
-            connection.execute(
-                document.update()
-                .where(
-                    document.c.document_id == document_id,
-                    document.c.access_list_id == access_list,
-                )
-                .values(access_indexed=True)
-            )

@@ -1,7 +1,7 @@
 """The catalog's database: opening, migrating, and saying what is wrong in plain words."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,11 +106,15 @@ class Part:
     Args:
         database: Where everything is kept.
         clock: Gives the time in UTC.
+        markings: The protective markings in use, from the lowest to the highest.
     """
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock = utc_now, markings: Sequence[str] = ()
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._levels = tuple(markings)
 
 
 def _engine(url: str) -> sql.Engine:

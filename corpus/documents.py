@@ -162,6 +162,7 @@ class Version:
         character_count: Length of the text.
         published_at: When it became live (UTC).
         live: Whether it is the version that answers are made from.
+        marking: Its document's protective marking, now; empty for none.
     """
 
     version_id: VersionId
@@ -175,6 +176,7 @@ class Version:
     character_count: int
     published_at: datetime
     live: bool
+    marking: str = ""
 
 
 def page_of(pages: Sequence[Page], offset: int) -> int | None:

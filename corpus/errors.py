@@ -13,6 +13,7 @@ CorpusError
  ├─ UnknownVersion
  ├─ UnknownRun
  ├─ UnknownHold
+ ├─ AccessInvalid
  └─ Held
 """
 
@@ -47,6 +48,10 @@ class OriginalMissing(CorpusError):
 
 class PathTaken(CorpusError):
     """Another document of the source stands at this path."""
+
+
+class AccessInvalid(CorpusError):
+    """An entry, a group, a marking or a request about rights that cannot be as given."""
 
 
 class UnknownSource(CorpusError):

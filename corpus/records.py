@@ -1,7 +1,5 @@
 """What the catalog tells besides documents: sources, files, quarantine, runs."""
 
-import fnmatch
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,9 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, OriginalHash, SourceId, Version, VersionId
 
 RunId = NewType("RunId", str)
+
+DECLARED = "declared"
+"""Rights of a source whose operator says who may read; otherwise its files say so themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Source:
         location: The folder.
         groups: Admitted to every file that no rule matches.
         rules: The first that matches decides.
+        rights: Who says who may read: "declared" (groups and rules), or the source itself:
+            "posix", "ntfs" or "sidecar". Groups and rules then count for nothing.
     """
 
     source_id: SourceId
@@ -44,10 +47,7 @@ class Source:
     location: Path
     groups: frozenset[str]
     rules: tuple[AccessRule, ...] = ()
-
-    def groups_for(self, path: str) -> frozenset[str]:
-        """Return the groups admitted to the file at a relative path."""
-        return groups_for(path, groups=self.groups, rules=self.rules)
+    rights: str = DECLARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +174,3 @@ class FileOutcome:
     pages: int = 0
     chunks: int = 0
     title: str = ""
-
-
-def groups_for(path: str, *, groups: frozenset[str], rules: Sequence[AccessRule]) -> frozenset[str]:
-    """Return the groups of the first rule that matches a path, else the source's own."""
-    for rule in rules:
-        if fnmatch.fnmatchcase(path, rule.glob):
-            return rule.groups
-    return groups

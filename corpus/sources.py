@@ -2,14 +2,15 @@
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
 
 from corpus import tables
-from corpus.access import AccessListId, Principal
+from corpus.access import AccessList
+from corpus.admission import list_for
 from corpus.database import Part
 from corpus.documents import (
     DocumentId,
@@ -17,14 +18,16 @@ from corpus.documents import (
     SourceId,
 )
 from corpus.errors import UnknownDocument, UnknownSource
+from corpus.grounds import relist
 from corpus.records import (
     AccessRule,
     KnownFile,
     Quarantine,
     Source,
-    groups_for,
 )
 from corpus.tables import PRESENT
+
+NOBODY = AccessList(frozenset())
 
 
 class Sources(Part):
@@ -66,8 +69,9 @@ class Sources(Part):
                 connection.execute(
                     source.update().where(source.c.source_id == source_id).values(**values)
                 )
-                _relist_documents(connection, source_id, groups, rules)
-        return Source(SourceId(source_id), name, location, groups, tuple(rules))
+            added = only_source(connection, SourceId(source_id))
+            relist(connection, added, self._levels)
+        return added
 
     def sources(self) -> list[Source]:
         """Return the sources, by name."""
@@ -152,16 +156,6 @@ class Sources(Part):
             )
 
 
-def admitting(principal: Principal) -> sql.Select[int]:
-    """Select the access lists that name one of a person's groups."""
-    group = tables.access_list_group
-    return (
-        sql.select(group.c.access_list_id)
-        .where(group.c.group_name.in_(sorted(principal.groups)))
-        .distinct()
-    )
-
-
 def only_source(connection: sql.Connection, source_id: SourceId) -> Source:
     """Return a source that was not removed, or raise ``UnknownSource``."""
     source = tables.source
@@ -181,6 +175,7 @@ def source_from(row: sql.Row[Any]) -> Source:
         location=Path(row.location),
         groups=frozenset(json.loads(row.groups)),
         rules=tuple(AccessRule(glob, frozenset(groups)) for glob, groups in json.loads(row.rules)),
+        rights=row.rights,
     )
 
 
@@ -188,65 +183,23 @@ def _rules_json(rules: Sequence[AccessRule]) -> str:
     return json.dumps([[rule.glob, sorted(rule.groups)] for rule in rules])
 
 
-def list_for(connection: sql.Connection, groups: Collection[str]) -> AccessListId:
-    """Return the one access list of a set of groups, making it when it is new."""
-    lists, group = tables.access_list, tables.access_list_group
-    named = tables.canonical_groups(groups)
-    known = connection.scalar(sql.select(lists.c.access_list_id).where(lists.c.groups == named))
-    if known is not None:
-        return AccessListId(known)
-    made = lists.insert().values(groups=named).returning(lists.c.access_list_id)
-    access_list = AccessListId(connection.execute(made).scalar_one())
-    if groups:
-        connection.execute(
-            group.insert(),
-            [{"group_name": name, "access_list_id": access_list} for name in sorted(set(groups))],
-        )
-    return access_list
-
-
-def _relist_documents(
-    connection: sql.Connection,
-    source_id: str,
-    groups: frozenset[str],
-    rules: Sequence[AccessRule],
-) -> None:
-    document = tables.document
-    rows = connection.execute(
-        sql.select(document).where(
-            document.c.source_id == source_id, document.c.withdrawal == PRESENT
-        )
-    ).all()
-    for row in rows:
-        access_list = list_for(connection, groups_for(row.path, groups=groups, rules=rules))
-        if access_list != row.access_list_id:
-            connection.execute(
-                document.update()
-                .where(document.c.document_id == row.document_id)
-                .values(access_list_id=access_list, access_indexed=False)
-            )
-
-
-def document_at(
-    connection: sql.Connection, source: Source, path: str
-) -> tuple[DocumentId, AccessListId]:
-    """Return the document at a path, making it when there is none."""
+def document_at(connection: sql.Connection, source: Source, path: str) -> DocumentId:
+    """Return the document at a path, making it, readable by nobody, when there is none."""
     known = find_document(connection, source.source_id, path)
     if known is not None:
-        return known, AccessListId(document_row(connection, known).access_list_id)
+        return known
     document_id = DocumentId(str(uuid.uuid4()))
-    access_list = list_for(connection, source.groups_for(path))
     connection.execute(
         tables.document.insert().values(
             document_id=document_id,
             source_id=source.source_id,
             path=path,
-            access_list_id=access_list,
+            access_list_id=list_for(connection, NOBODY),
             access_indexed=True,
             withdrawal=PRESENT,
         )
     )
-    return document_id, access_list
+    return document_id
 
 
 def find_document(connection: sql.Connection, source_id: SourceId, path: str) -> DocumentId | None:

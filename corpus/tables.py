@@ -113,6 +113,7 @@ source = Table(
     Column("location", PathText, nullable=False),
     Column("groups", Text, nullable=False),
     Column("rules", Text, nullable=False),
+    Column("rights", String(16), nullable=False, server_default="declared"),
     Column("removal", String(36), nullable=False),
     UniqueConstraint("name", "removal"),
 )
@@ -121,14 +122,105 @@ access_list = Table(
     "access_list",
     metadata,
     Column("access_list_id", Integer, primary_key=True),
-    Column("groups", Text, nullable=False, unique=True),
+    Column("entries", Text, nullable=False),
+    Column("marking", Text, nullable=False, server_default=""),
+    # Named when the list held groups only; SQLite cannot rename a constraint.
+    UniqueConstraint("entries", name="uq_access_list_groups"),
 )
 
-access_list_group = Table(
-    "access_list_group",
+access_list_entry = Table(
+    "access_list_entry",
+    metadata,
+    Column("access_list_id", ForeignKey("access_list.access_list_id"), primary_key=True),
+    Column("effect", String(8), primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Column("expires_at", UtcTime),
+    Index("ix_access_list_entry_principal", "principal"),
+)
+
+access_state = Table(
+    "access_state",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+"""One row: its number moves with every change of rights, groups or clearances."""
+
+access_entry = Table(
+    "access_entry",
+    metadata,
+    Column("entry_id", Integer, primary_key=True),
+    Column("source_id", ForeignKey("source.source_id"), nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("effect", String(8), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("reason", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    UniqueConstraint("source_id", "path", "effect", "principal", "origin"),
+)
+
+source_owner = Table(
+    "source_owner",
+    metadata,
+    Column("source_id", ForeignKey("source.source_id"), primary_key=True),
+    Column("principal", Text, primary_key=True),
+)
+
+marking_rule = Table(
+    "marking_rule",
+    metadata,
+    Column("source_id", ForeignKey("source.source_id"), primary_key=True),
+    Column("glob", Text, primary_key=True),
+    Column("marking", Text, nullable=False),
+)
+
+file_rights = Table(
+    "file_rights",
+    metadata,
+    Column("source_id", ForeignKey("source.source_id"), primary_key=True),
+    Column("path", PathText, primary_key=True),
+    Column("entries", Text, nullable=False),
+    Column("unmapped", Text, nullable=False),
+)
+
+known_identity = Table(
+    "known_identity",
+    metadata,
+    Column("identifier", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+)
+
+group_member = Table(
+    "group_member",
     metadata,
     Column("group_name", Text, primary_key=True),
-    Column("access_list_id", ForeignKey("access_list.access_list_id"), primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Index("ix_group_member_member", "member"),
+)
+
+clearance = Table(
+    "clearance",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("marking", Text, nullable=False),
+)
+
+break_glass = Table(
+    "break_glass",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("source_id", ForeignKey("source.source_id"), nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
+    Column("approved_by", Text),
+    Column("expires_at", UtcTime),
+    Column("ended_at", UtcTime),
 )
 
 document = Table(
@@ -159,6 +251,7 @@ version = Table(
     Column("page_count", Integer, nullable=False),
     Column("character_count", Integer, nullable=False),
     Column("properties", Text, nullable=False),
+    Column("marking", Text, nullable=False, server_default=""),
     Column("published_at", UtcTime, nullable=False),
     UniqueConstraint("document_id", "number"),
 )

@@ -82,10 +82,12 @@ def all_versions() -> sql.Select[Any]:
             document.c.path.label("document_path"),
             document.c.withdrawal,
             tables.source.c.name.label("source_name"),
+            tables.access_list.c.marking.label("document_marking"),
         )
         .select_from(tables.version)
         .join(document)
         .join(tables.source)
+        .join(tables.access_list)
     )
 
 
@@ -124,6 +126,7 @@ def version_from(row: sql.Row[Any]) -> Version:
         character_count=row.character_count,
         published_at=row.published_at,
         live=row.state == LIVE and row.withdrawal == PRESENT,
+        marking=row.document_marking,
     )
 
 
@@ -217,11 +220,13 @@ def all_chunks() -> sql.Select[Any]:
             tables.version.c.title,
             tables.document.c.path.label("document_path"),
             tables.source.c.name.label("source_name"),
+            tables.access_list.c.marking,
         )
         .select_from(tables.chunk)
         .join(tables.version)
         .join(tables.document)
         .join(tables.source)
+        .join(tables.access_list)
     )
 
 

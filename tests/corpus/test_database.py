@@ -136,7 +136,7 @@ def test_a_reference_to_nothing_is_refused(address: str) -> None:
 def test_a_change_that_fails_halfway_changes_nothing(address: str) -> None:
     opened = Database(address)
     opened.migrate()
-    row = tables.access_list.insert().values(groups="[]")
+    row = tables.access_list.insert().values(entries="[]")
 
     def fail_halfway() -> None:
         with opened.writing() as connection:

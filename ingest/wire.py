@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from corpus.documents import Block, BlockKind, Page, ParsedDocument, Word
+from corpus.documents import Block, BlockKind, Page, ParsedDocument, WordTable
 from ingest.parts import Part, is_safe_name
 from ingest.quarantine import Reason
 
 _LENGTH_BYTES = 8
-_WORD_COLUMNS = 7
+_SPAN_COLUMNS, _BOX_COLUMNS = 3, 4
 
 
 class Malformed(ValueError):
@@ -37,9 +37,10 @@ def pack(parsed: ParsedDocument) -> bytes:
             "words": len(parsed.words),
         }
     ).encode()
-    words = np.array(parsed.words, dtype="<f8").reshape(-1, _WORD_COLUMNS)
+    words = WordTable.of(parsed.words)
+    spans, boxes = words.spans.astype("<i8").tobytes(), words.boxes.astype("<f4").tobytes()
     length = len(head).to_bytes(_LENGTH_BYTES, "little")
-    return b"".join((length, head, words.tobytes(), parsed.rendition))
+    return b"".join((length, head, spans, boxes, parsed.rendition))
 
 
 def unpack(data: bytes) -> ParsedDocument:
@@ -50,9 +51,10 @@ def unpack(data: bytes) -> ParsedDocument:
     """
     try:
         head, after = _head_of(data)
-        count = int(head["words"]) * _WORD_COLUMNS
-        numbers = np.frombuffer(data, dtype="<f8", offset=after, count=count)
-        rows = numbers.reshape(-1, _WORD_COLUMNS).tolist()
+        count = int(head["words"])
+        spans = np.frombuffer(data, dtype="<i8", offset=after, count=count * _SPAN_COLUMNS)
+        after += spans.nbytes
+        boxes = np.frombuffer(data, dtype="<f4", offset=after, count=count * _BOX_COLUMNS)
         parsed = ParsedDocument(
             text=str(head["text"]),
             blocks=tuple(
@@ -70,13 +72,10 @@ def unpack(data: bytes) -> ParsedDocument:
                 )
                 for number, start, end, width, height, confidence in head["pages"]
             ),
-            words=tuple(
-                Word(int(start), int(end), int(page), x0, y0, x1, y1)
-                for start, end, page, x0, y0, x1, y1 in rows
-            ),
+            words=WordTable(spans.reshape(-1, _SPAN_COLUMNS), boxes.reshape(-1, _BOX_COLUMNS)),
             title=str(head["title"]),
             properties={str(name): str(value) for name, value in head["properties"].items()},
-            rendition=data[after + numbers.nbytes :],
+            rendition=data[after + boxes.nbytes :],
         )
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise Malformed("the parser's answer cannot be understood") from error
@@ -128,5 +127,6 @@ def _check_offsets(parsed: ParsedDocument) -> None:
         raise Malformed("a block leads out of the text")
     if any(first[1] > second[0] for first, second in itertools.pairwise(spans)):
         raise Malformed("blocks overlap")
-    if any(not 0 <= word.start < word.end <= end for word in parsed.words):
+    starts, ends, pages = WordTable.of(parsed.words).spans.T
+    if not np.all((starts >= 0) & (starts < ends) & (ends <= end) & (pages >= 0)):
         raise Malformed("a word leads out of the text")

@@ -2,325 +2,392 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from corpus.documents import Block, BlockKind, Page, ParsedDocument, Word
-from ingest.building import CELL_JOINT, first_heading, joined, names_columns
+import numpy as np
+
+from corpus.documents import Block, BlockKind, Page, ParsedDocument, WordTable
+from ingest.building import CELL_JOINT, first_heading
 from ingest.errors import Quarantined
-from ingest.parsers.page_layout import Item, Line, Row
-from ingest.parsers.page_words import PageWord
+from ingest.parsers.headings import Bookmark, Headings, Style
+from ingest.parsers.page_layout import Line, PageContent, arrange, merged
+from ingest.parsers.page_words import PageWords
+from ingest.parsers.tables import Row
 from ingest.quarantine import Reason
 
 MARGIN_SHARE = 0.12
 """Running headers and footers stand in this part of the page at its top and bottom."""
-HEADING_CHARACTERS = 160
-LARGER = 1.1
-LARGER_RECOGNISED = 1.35
-"""Sizes measured in a scan waver."""
 PARAGRAPH_GAP_SIZES = 0.55
 PARAGRAPH_GAP_RECOGNISED = 0.95
 """Boxes of recognised words end with their ink, so that lines seem further apart."""
 SHORT_LINE_SHARE = 0.7
+FOOTNOTE_SIZE = 0.93
+"""Of the body's type; notes are set smaller."""
 
-_NUMBER = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?\s+(?=[A-Z\"'(])")
-_PART = re.compile(r"^(part|schedule|appendix|annex|section|chapter|article)\s+[A-Z0-9]+\b", re.I)
-_BULLET = re.compile(r"^([•●▪◦\u2013‣■□*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S")
-_PAGE_NUMBER = re.compile(r"^(page\s+)?\W{0,2}\d{1,4}\W{0,2}(\s*(of|/)\s*\d{1,4})?$", re.I)
+_BULLET = re.compile(
+    r"^([•●▪◦\u2013‣■□\uf0b7*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S"
+)  # fmt: skip
+_LEADER = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$")
+_NOTE = re.compile(r"^(?:\(?\d{1,3}[).]?\s?(?=\D)|[*\u2020\u2021\u00a7])\s*\S")
+_PAGE_NUMBER = re.compile(
+    r"^(?:page\s+|[A-Z]-)?\W{0,2}(?:\d{1,4}|[ivxlc]{1,6})\W{0,2}(?:\s*(?:of|/)\s*\d{1,4})?$", re.I
+)
 _DIGITS = re.compile(r"\d+")
-
-
-@dataclass(slots=True)
-class PageItems:
-    """What was read on one page.
-
-    Attributes:
-        items: Lines and rows, in reading order.
-        width: Points.
-        height: Points.
-        ocr_confidence: None unless the page was a picture.
-    """
-
-    items: list[Item]
-    width: float
-    height: float
-    ocr_confidence: float | None = None
+_BODIES = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
+_SET_CLOSE = (BlockKind.TABLE_ROW, BlockKind.LIST_ITEM)
 
 
 @dataclass(slots=True)
 class _Piece:
-    """Lines that make one block."""
+    """Lines, or a row of a table, that make one block."""
 
     kind: BlockKind
     lines: list[Line] = field(default_factory=list)
     row: Row | None = None
+    text: str = ""
     level: int = 0
-    context: str = ""
+
+    @property
+    def context(self) -> str:
+        return self.row.context if self.row else ""
+
+    @property
+    def opens_table(self) -> bool:
+        return self.row is not None and self.row.first
 
 
 def assemble(
-    pages: Sequence[PageItems], *, title: str, properties: dict[str, str]
+    pages: Sequence[PageContent],
+    *,
+    title: str,
+    properties: dict[str, str],
+    outline: Sequence[Bookmark] = (),
 ) -> ParsedDocument:
     """Return the document that the pages make.
+
+    Args:
+        pages: In order.
+        title: As the file's properties have it; may be empty.
+        properties: As the file has them.
+        outline: The file's own table of contents.
 
     Raises:
         Quarantined: No page holds a word.
     """
     furniture = _furniture(pages)
-    style = _Style(pages)
-    writer = _Writer()
+    headings = Headings(Style.of(pages), outline)
+    writer = _Writer(pages)
     for number, page in enumerate(pages):
-        writer.start_page()
-        pieces = _pieces_of(page, furniture.get(number, set()), style)
-        style.note(pieces)
-        writer.add(number, pieces)
-        writer.end_page(number, page)
-    return writer.finish(style, title=title, properties=properties)
+        heads, body, feet = _parted(page, furniture.get(number, set()))
+        pieces = _Pieces(page, headings, number).of(arrange(page, body))
+        writer.add(number, [*heads, *pieces, *feet])
+    return writer.finish(headings, title=title, properties=properties)
 
 
-def _furniture(pages: Sequence[PageItems]) -> dict[int, set[int]]:
-    """Return the places in each page's items of running headers, footers and page numbers."""
+def _furniture(pages: Sequence[PageContent]) -> dict[int, set[int]]:
+    """Return the places in each page's rows of running headers, footers and page numbers."""
     seen: Counter[tuple[str, int]] = Counter()
     candidates: list[tuple[int, int, tuple[str, int], bool]] = []
     for number, page in enumerate(pages):
-        for place, item in enumerate(page.items):
-            if not isinstance(item, Line) or not _in_margin(item, page):
+        margin = page.words.height * MARGIN_SHARE
+        low = page.words.height - margin
+        for place, row in enumerate(page.rows):
+            if margin <= row[0].y1 and row[0].y0 <= low:
                 continue
-            text = item.text
-            key = (_DIGITS.sub("#", text.lower()), round(item.y0 / 6))
+            text = page.text(merged(row))
+            key = (_DIGITS.sub("#", text.lower()), round(row[0].y0 / 6))
             seen[key] += 1
             candidates.append((number, place, key, bool(_PAGE_NUMBER.match(text))))
     enough = 2 if len(pages) < 6 else 3
     marked: dict[int, set[int]] = {}
     for number, place, key, is_number in candidates:
         repeated = max(seen[key[0], key[1] + shift] for shift in (-1, 0, 1)) >= enough
-        if is_number or repeated:
+        if repeated or (is_number and _is_outermost(pages[number], place)):
             marked.setdefault(number, set()).add(place)
     return marked
 
 
-def _in_margin(line: Line, page: PageItems) -> bool:
-    return line.y1 < page.height * MARGIN_SHARE or line.y0 > page.height * (1 - MARGIN_SHARE)
+def _is_outermost(page: PageContent, place: int) -> bool:
+    """Say whether a row stands alone above or below everything else in the page's margin."""
+    own = page.rows[place][0]
+    others = [row[0] for number, row in enumerate(page.rows) if number != place]
+    near = page.words.height * 0.02
+    below = all(other.y0 < own.y0 + near for other in others)
+    return below or all(other.y1 > own.y1 - near for other in others)
 
 
-class _Style:
-    """What the body of this document looks like, and from that its headings."""
-
-    def __init__(self, pages: Sequence[PageItems]) -> None:
-        sizes: Counter[float] = Counter()
-        bold: Counter[bool] = Counter()
-        for page in pages:
-            for item in page.items:
-                cells = [item.words] if isinstance(item, Line) else item.cells
-                for word in (word for cell in cells for word in cell):
-                    sizes[word.size] += len(word.text)
-                    bold[word.bold] += len(word.text)
-        self.body_size = sizes.most_common(1)[0][0] if sizes else 10.0
-        self._bold_stands_out = bold[False] > bold[True]
-        self._keys: set[tuple[float, int]] = set()
-
-    def is_heading(self, line: Line, *, recognised: bool) -> bool:
-        """Say whether a line stands out as a heading does."""
-        text = line.text
-        if len(text) > HEADING_CHARACTERS or not any(map(str.isalpha, text)):
-            return False
-        numbered = bool(_NUMBER.match(text))
-        if _BULLET.match(text) and not numbered:
-            return False
-        if text[-1] in ".;," and not (numbered and len(text) < 80):
-            return False
-        larger = line.size >= self.body_size * (LARGER_RECOGNISED if recognised else LARGER)
-        heavy = self._bold_stands_out and line.bold
-        if recognised and text.isupper() and len(line.words) > 1:
-            return True
-        return larger or heavy
-
-    def note(self, pieces: Sequence[_Piece]) -> None:
-        """Remember what headings look like, so that levels can be told at the end."""
-        for piece in pieces:
-            if piece.kind is BlockKind.HEADING:
-                self._keys.add(_rank(piece))
-
-    def level(self, piece: _Piece) -> int:
-        """Return a heading's depth from 1: by size, then by the depth of its number."""
-        ordered = sorted(self._keys, key=lambda key: (-key[0], key[1]))
-        return min(9, ordered.index(_rank(piece)) + 1)
+def _parted(
+    page: PageContent, furniture: set[int]
+) -> tuple[list[_Piece], list[list[Line]], list[_Piece]]:
+    """Return the page's headers, the rows of its body, and its footers."""
+    heads: list[_Piece] = []
+    feet: list[_Piece] = []
+    for place in sorted(furniture):
+        line = merged(page.rows[place])
+        above = line.y0 < page.words.height / 2
+        (heads if above else feet).append(_Piece(BlockKind.FURNITURE, [line]))
+    body = [row for place, row in enumerate(page.rows) if place not in furniture]
+    return heads, body, feet
 
 
-def _rank(piece: _Piece) -> tuple[float, int]:
-    text = piece.lines[0].text
-    numbered = _NUMBER.match(text)
-    depth = numbered[1].count(".") + 1 if numbered else (1 if _PART.match(text) else 0)
-    size = max(line.size for line in piece.lines)
-    return (round(size), max(1, depth))
+class _Pieces:
+    """Gathers the lines and rows of one page into blocks."""
 
+    def __init__(self, page: PageContent, headings: Headings, number: int) -> None:
+        self._page = page
+        self._recognised = page.ocr_confidence is not None
+        self._headings = headings
+        self._number = number
+        self._pieces: list[_Piece] = []
 
-def _pieces_of(page: PageItems, furniture: set[int], style: _Style) -> list[_Piece]:
-    recognised = page.ocr_confidence is not None
-    pieces: list[_Piece] = []
-    header: list[str] = []
-    table = 0
-    for place, item in enumerate(page.items):
-        if isinstance(item, Row):
-            cells = [_cell_text(cell) for cell in item.cells]
-            first = item.table != table
-            if first:
-                table = item.table
-                rows = [row for row in page.items if isinstance(row, Row) and row.table == table]
-                header = cells if _is_header(rows, cells) else []
-            context = "" if first else joined(header)
-            pieces.append(_Piece(BlockKind.TABLE_ROW, row=item, context=context))
-        elif place in furniture:
-            pieces.append(_Piece(BlockKind.FURNITURE, [item]))
-        elif style.is_heading(item, recognised=recognised):
-            _add_heading(pieces, item)
-        else:
-            _add_body_line(pieces, item, page)
-    return pieces
+    def of(self, items: Iterable[Line | Row]) -> list[_Piece]:
+        for item in items:
+            if isinstance(item, Row):
+                self._pieces.append(_Piece(BlockKind.TABLE_ROW, row=item))
+                continue
+            text = self._page.text(item)
+            level = self._headings.level_of(self._number, item, text, recognised=self._recognised)
+            if level is None:
+                self._add_body_line(item, text)
+            else:
+                self._add_heading(item, text, level)
+        return self._with_notes_last()
 
+    def _add_heading(self, line: Line, text: str, level: int) -> None:
+        before = self._pieces[-1] if self._pieces else None
+        if before and before.kind is BlockKind.HEADING and not self._headings.numbered(text):
+            last = before.lines[-1]
+            close = 0 <= line.y0 - last.y0 < 2 * (last.y1 - last.y0)
+            alike = abs(last.size - line.size) < 0.6 and last.bold == line.bold
+            if close and alike and before.level == level:
+                before.lines.append(line)
+                before.text += " " + text
+                return
+        self._pieces.append(_Piece(BlockKind.HEADING, [line], text=text, level=level))
 
-def _is_header(rows: Sequence[Row], cells: Sequence[str]) -> bool:
-    """Say whether a table's first row names its columns.
-
-    Where type is bold, it decides: a header is bold throughout and the rows below are not.
-    """
-    if len(rows) < 2 or not names_columns(cells):
-        return False
-    bold = [[all(word.bold for word in cell) for cell in row.cells if cell] for row in rows]
-    if any(any(row) for row in bold):
-        return all(bold[0]) and not all(bold[1])
-    return len(cells) > 2
-
-
-def _cell_text(cell: Sequence[PageWord]) -> str:
-    return " ".join(word.text for word in cell)
-
-
-def _add_heading(pieces: list[_Piece], line: Line) -> None:
-    before = pieces[-1] if pieces else None
-    if before and before.kind is BlockKind.HEADING and not _NUMBER.match(line.text):
-        last = before.lines[-1]
-        close = 0 <= line.y0 - last.y0 < 2 * (last.y1 - last.y0)
-        if close and abs(last.size - line.size) < 0.6 and last.bold == line.bold:
+    def _add_body_line(self, line: Line, text: str) -> None:
+        listed = bool(_BULLET.match(text) or _LEADER.search(text))
+        before = self._pieces[-1] if self._pieces else None
+        if not listed and before and before.kind in _BODIES and self._goes_on(before, line, text):
             before.lines.append(line)
-            return
-    pieces.append(_Piece(BlockKind.HEADING, [line]))
+            before.text = text
+        else:
+            kind = BlockKind.LIST_ITEM if listed else BlockKind.PARAGRAPH
+            self._pieces.append(_Piece(kind, [line], text=text))
 
+    def _goes_on(self, before: _Piece, line: Line, text: str) -> bool:
+        """Say whether a line goes on with the block before it, whose last line's text is known."""
+        last = before.lines[-1]
+        ended = before.text[-1] in ".:;!?"
+        if abs(last.size - line.size) > 0.75 and not self._recognised:
+            return False
+        if _LEADER.search(before.text):
+            return False
+        if line.y0 < last.y0 - last.size:  # the next column
+            return not ended
+        gap = line.y0 - last.y1
+        allowed = PARAGRAPH_GAP_RECOGNISED if self._recognised else PARAGRAPH_GAP_SIZES
+        if gap > allowed * last.size:
+            return False
+        widest = max(piece.x1 - piece.x0 for piece in before.lines)
+        short = last.x1 - last.x0 < SHORT_LINE_SHARE * max(widest, 0.3 * self._page.words.width)
+        return not (short and text[0].isupper() and (ended or len(before.lines) == 1))
 
-def _add_body_line(pieces: list[_Piece], line: Line, page: PageItems) -> None:
-    kind = BlockKind.LIST_ITEM if _BULLET.match(line.text) else BlockKind.PARAGRAPH
-    before = pieces[-1] if pieces else None
-    bodies = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
-    if (
-        kind is BlockKind.PARAGRAPH
-        and before
-        and before.kind in bodies
-        and _continues(before, line, page)
-    ):
-        before.lines.append(line)
-    else:
-        pieces.append(_Piece(kind, [line]))
+    def _with_notes_last(self) -> list[_Piece]:
+        """Return the blocks with the footnotes of the page after its other text."""
+        small = FOOTNOTE_SIZE * self._headings.style.body_size
+        notes: list[_Piece] = []
+        others: list[_Piece] = []
+        for place, piece in enumerate(self._pieces):
+            if not piece.lines or piece.lines[0].size > small or piece.kind is BlockKind.HEADING:
+                others.append(piece)
+                continue
+            first = piece.lines[0]
+            follows = place > 0 and bool(notes) and self._pieces[place - 1] is notes[-1]
+            marked = bool(_NOTE.match(self._page.text(first)))
+            low = first.y0 > self._page.words.height / 2
+            if low and (marked or follows) and not self._stands_above_text(first, small):
+                piece.kind = BlockKind.FOOTNOTE
+                notes.append(piece)
+            else:
+                others.append(piece)
+        return [*others, *notes]
 
-
-def _continues(before: _Piece, line: Line, page: PageItems) -> bool:
-    last = before.lines[-1]
-    ended = last.text[-1] in ".:;!?"
-    if abs(last.size - line.size) > 0.75 and page.ocr_confidence is None:
-        return False
-    if line.y0 < last.y0 - last.size:  # the next column
-        return not ended
-    gap = line.y0 - last.y1
-    allowed = PARAGRAPH_GAP_SIZES if page.ocr_confidence is None else PARAGRAPH_GAP_RECOGNISED
-    if gap > allowed * last.size:
-        return False
-    widest = max(piece.x1 - piece.x0 for piece in before.lines)
-    short = last.x1 - last.x0 < SHORT_LINE_SHARE * max(widest, 0.3 * page.width)
-    return not (short and line.text[0].isupper() and (ended or len(before.lines) == 1))
+    def _stands_above_text(self, note: Line, small: float) -> bool:
+        """Say whether text of the body's size follows further down in the same column."""
+        return any(
+            line.y0 > note.y0 and line.size > small and line.x0 < note.x1 and line.x1 > note.x0
+            for piece in self._pieces
+            for line in piece.lines
+        )
 
 
 class _Writer:
     """Writes the text and keeps the offsets."""
 
-    def __init__(self) -> None:
+    def __init__(self, pages: Sequence[PageContent]) -> None:
+        self._page_contents = pages
+        self._keeps_hyphen = _broken_with_hyphen(page.words for page in pages)
         self._parts: list[str] = []
         self._length = 0
         self._blocks: list[tuple[int, int, _Piece]] = []
-        self._words: list[Word] = []
+        self._spans: list[np.ndarray[tuple[int, int], np.dtype[np.int64]]] = []
+        self._boxes: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]] = []
         self._pages: list[Page] = []
-        self._page_start = 0
 
-    def start_page(self) -> None:
-        self._page_start = self._length
-
-    def add(self, page: int, pieces: Sequence[_Piece]) -> None:
+    def add(self, number: int, pieces: Sequence[_Piece]) -> None:
+        page = self._page_contents[number]
+        start = self._length
+        order: list[int] = []
+        joints: list[str] = []
+        begun: list[tuple[_Piece, int, int]] = []
         for piece in pieces:
-            if self._blocks:
-                self._append("\n" if self._set_close(piece) else "\n\n")
-            start = self._length
-            if piece.row is not None:
-                for number, cell in enumerate(piece.row.cells):
-                    if number:
-                        self._append(CELL_JOINT)
-                    self._write(page, cell)
-            else:
-                self._write(page, [word for line in piece.lines for word in line.words])
-            self._blocks.append((start, self._length, piece))
-
-    def end_page(self, number: int, page: PageItems) -> None:
+            first = len(order)
+            joint = self._joint(piece, begun[-1][0] if begun else self._last_piece())
+            lead = self._gather(piece, order, joints, joint)
+            begun.append((piece, first, lead))
+        if order:
+            self._write(number, page.words, order, joints, begun)
         self._pages.append(
             Page(
-                number,
-                self._page_start,
-                self._length,
-                page.width,
-                page.height,
+                number, start, self._length, page.words.width, page.words.height,
                 page.ocr_confidence,
             )
-        )
+        )  # fmt: skip
 
-    def finish(self, style: _Style, *, title: str, properties: dict[str, str]) -> ParsedDocument:
-        if not self._words:
+    def _last_piece(self) -> _Piece | None:
+        return self._blocks[-1][2] if self._blocks else None
+
+    def _joint(self, piece: _Piece, before: _Piece | None) -> str:
+        """Return what stands between a block and the one before it."""
+        if before is None:
+            return ""
+        close = piece.kind is before.kind and piece.kind in _SET_CLOSE and not piece.opens_table
+        return "\n" if close else "\n\n"
+
+    def _gather(self, piece: _Piece, order: list[int], joints: list[str], joint: str) -> int:
+        """Append a block's words and what stands before each; return the length of its lead.
+
+        The lead is what its text begins with before its first word: a table's empty cells.
+        """
+        if piece.row is None:
+            for line in piece.lines:
+                order.extend(range(line.start, line.end))
+                joints.append(joint)
+                joints.extend([" "] * (line.end - line.start - 1))
+                joint = " "
+            return 0
+        lead, waiting = -1, ""
+        for place, cell in enumerate(piece.row.cells):
+            waiting += CELL_JOINT if place else ""
+            if not cell:
+                continue
+            if lead < 0:
+                waiting = waiting.lstrip()
+                lead = len(waiting)
+                waiting = joint + waiting
+            order.extend(cell)
+            joints.append(waiting)
+            joints.extend([" "] * (len(cell) - 1))
+            waiting = ""
+        return lead
+
+    def _write(
+        self,
+        number: int,
+        words: PageWords,
+        order: list[int],
+        joints: list[str],
+        begun: Sequence[tuple[_Piece, int, int]],
+    ) -> None:
+        places = np.array(order)
+        texts = [words.texts[place] for place in order]
+        if words.glued.any():
+            self._glue(words, places, texts, joints)
+        parts = [""] * (2 * len(texts))
+        parts[0::2] = joints
+        parts[1::2] = texts
+        lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
+        ends = np.cumsum(lengths) + self._length
+        starts = (ends - lengths)[1::2]
+        ends = ends[1::2]
+        spans = np.empty((len(order), 3), dtype=np.int64)
+        spans[:, 0], spans[:, 1], spans[:, 2] = starts, ends, number
+        self._spans.append(spans)
+        self._boxes.append(words.boxes[places])
+        self._parts.append("".join(parts))
+        self._length = int(ends[-1])
+        lasts = [first for _, first, _ in begun[1:]] + [len(order)]
+        for (piece, first, lead), after in zip(begun, lasts, strict=True):
+            self._blocks.append((int(starts[first]) - lead, int(ends[after - 1]), piece))
+
+    def _glue(
+        self, words: PageWords, places: np.ndarray, texts: list[str], joints: list[str]
+    ) -> None:
+        follows = np.flatnonzero(words.glued[places[1:]] & (np.diff(places) == 1)) + 1
+        for at in follows.tolist():
+            if joints[at] == " ":
+                joints[at] = ""
+                pair = (texts[at - 1], texts[at])
+                if words.broken[places[at]] and _bare(*pair) in self._keeps_hyphen:
+                    texts[at - 1] += "-"
+
+    def finish(
+        self, headings: Headings, *, title: str, properties: dict[str, str]
+    ) -> ParsedDocument:
+        if not self._spans:
             raise Quarantined(Reason.NO_TEXT)
         text = "".join(self._parts)
+        levels = headings.levels()
         blocks = tuple(
-            Block(
-                start,
-                end,
-                piece.kind,
-                style.level(piece) if piece.kind is BlockKind.HEADING else 0,
-                context=piece.context,
-            )
+            Block(start, end, piece.kind, levels[piece.level] if piece.level else 0,
+                  context=piece.context)
             for start, end, piece in self._blocks
-        )
+        )  # fmt: skip
         return ParsedDocument(
             text,
             blocks,
             tuple(self._pages),
-            tuple(self._words),
+            WordTable(np.vstack(self._spans), np.vstack(self._boxes)),
             title or self._largest_heading(text, blocks),
             properties,
         )
 
     def _largest_heading(self, text: str, blocks: Sequence[Block]) -> str:
         first_page = self._pages[0].end
-        headings = [b for b in blocks if b.kind is BlockKind.HEADING and b.start < first_page]
-        if not headings:
+        found = [b for b in blocks if b.kind is BlockKind.HEADING and b.start < first_page]
+        if not found:
             return first_heading(text, blocks)
-        top = min(headings, key=lambda block: (block.level, block.start))
-        return text[top.start : top.end]
+        top = min(found, key=lambda block: (block.level, block.start))
+        return " ".join(text[top.start : top.end].split())
 
-    def _set_close(self, piece: _Piece) -> bool:
-        last = self._blocks[-1][2].kind
-        return piece.kind is last and last in (BlockKind.TABLE_ROW, BlockKind.LIST_ITEM)
 
-    def _write(self, page: int, words: Sequence[PageWord]) -> None:
-        for number, word in enumerate(words):
-            if number and not word.glued:
-                self._append(" ")
-            start = self._length
-            self._append(word.text)
-            self._words.append(Word(start, self._length, page, word.x0, word.y0, word.x1, word.y1))
+def _broken_with_hyphen(pages: Iterable[PageWords]) -> set[str]:
+    """Return the broken words that the document writes with a hyphen where it need not break.
 
-    def _append(self, text: str) -> None:
-        self._parts.append(text)
-        self._length += len(text)
+    "long-" and "term" on two lines are "long-term" when that stands elsewhere and "longterm"
+    does not; each is given as both halves with a hyphen between them.
+    """
+    broken: set[str] = set()
+    seen: set[str] = set()
+    contents = list(pages)
+    for words in contents:
+        for place in np.flatnonzero(words.broken).tolist():
+            broken.add(_bare(words.texts[place - 1], words.texts[place]))
+    if not broken:
+        return set()
+    whole = {pair.replace("-", "") for pair in broken}
+    for words in contents:
+        for text in words.texts:
+            bare = text.strip(_AROUND).lower()
+            if bare in broken or bare in whole:
+                seen.add(bare)
+    return {pair for pair in broken if pair in seen and pair.replace("-", "") not in seen}
+
+
+_AROUND = ".,;:!?()[]\"'\u201c\u201d\u2018\u2019"
+
+
+def _bare(first: str, second: str) -> str:
+    return f"{first.lstrip(_AROUND)}-{second.rstrip(_AROUND)}".lower()

@@ -1,267 +1,288 @@
-"""Words of a page into lines and table rows, in reading order."""
+"""Words of a page into lines and tables, in reading order.
 
-import statistics
-from collections.abc import Sequence
+The order of the content stream is kept; it is right on nearly all pages. Only the words of a
+table are put in order of rows, and columns that the stream runs across line by line are read
+one after the other.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from ingest.parsers.page_words import PageWord
+import numpy as np
+
+from ingest.parsers.page_words import Flags, Integers, PageWords
 from ingest.parsers.ruling import Grid
+from ingest.parsers.tables import Row, TableFinder
 
 CELL_GAP_SIZES = 1.3
 """A gap wider than this many type sizes parts cells or columns."""
-COLUMN_STRIP_POINTS = 5.0
-PROSE_WORDS = 5
+PROSE_WORDS = 4
+ZIGZAGS = 4
+"""So many lines must run across two columns before the order of the stream is doubted."""
+ZIGZAG_SHARE = 0.3
 
 
 @dataclass(slots=True)
 class Line:
-    """Words that stand beside each other, from left to right."""
-
-    words: list[PageWord]
-    x0: float = 0.0
-    y0: float = 0.0
-    x1: float = 0.0
-    y1: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.x0 = min(word.x0 for word in self.words)
-        self.y0 = min(word.y0 for word in self.words)
-        self.x1 = max(word.x1 for word in self.words)
-        self.y1 = max(word.y1 for word in self.words)
-
-    @property
-    def text(self) -> str:
-        """Its words with single spaces."""
-        return " ".join(word.text for word in self.words)
-
-    @property
-    def size(self) -> float:
-        """The type size of most of its letters."""
-        return statistics.median(word.size for word in self.words)
-
-    @property
-    def bold(self) -> bool:
-        """Whether all of its words are set in bold type."""
-        return all(word.bold for word in self.words if any(map(str.isalnum, word.text)))
-
-
-@dataclass(slots=True)
-class Row:
-    """A row of a table.
+    """Words that follow each other in the stream and stand beside each other.
 
     Attributes:
-        cells: Words of each cell, in reading order; empty cells keep their place.
-        table: Counts the tables of the page.
+        start: Place of its first word among the page's words.
+        end: Place after its last.
+        x0: Left, points.
+        y0: Top.
+        x1: Right.
+        y1: Bottom.
+        size: Of its type.
+        bold: Whether all of it is set in bold type.
     """
 
-    cells: list[list[PageWord]]
-    table: int
-    y0: float = field(default=0.0)
-    y1: float = field(default=0.0)
+    start: int
+    end: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float
+    bold: bool
 
-    def __post_init__(self) -> None:
-        words = [word for cell in self.cells for word in cell]
-        self.y0 = min(word.y0 for word in words)
-        self.y1 = max(word.y1 for word in words)
+    def __len__(self) -> int:
+        return self.end - self.start
 
 
 Item = Line | Row
 
 
-def arrange(words: Sequence[PageWord], grids: Sequence[Grid], *, width: float) -> list[Item]:
+@dataclass(slots=True)
+class PageContent:
+    """What was read on one page, before it is known what repeats on others.
+
+    Attributes:
+        words: As drawn.
+        rows: Lines that stand beside each other and follow each other in the stream.
+        grids: The page's ruled tables.
+        ocr_confidence: None unless the page was a picture.
+    """
+
+    words: PageWords
+    rows: list[list[Line]]
+    grids: list[Grid] = field(default_factory=list)
+    ocr_confidence: float | None = None
+
+    def text(self, line: Line) -> str:
+        """Return a line's words with single spaces."""
+        return " ".join(self.words.texts[line.start : line.end])
+
+
+def rows_of(words: PageWords) -> list[list[Line]]:
+    """Return the page's lines, broken at wide gaps; those that stand beside each other together."""
+    rows: list[list[Line]] = []
+    for line in _lines(words):
+        if rows and beside(rows[-1][-1], line) and line.x0 >= rows[-1][-1].x1 - 1:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return rows
+
+
+def arrange(page: PageContent, rows: Sequence[list[Line]]) -> list[Item]:
     """Return what stands on a page, in reading order.
 
-    The order of the content stream is kept; it is right on nearly all pages. Only words of a
-    table are put in order of rows, and columns that the stream runs across are read one after
-    the other.
-
     Args:
-        words: In stream order.
-        grids: The page's ruled tables.
-        width: Of the page, points.
+        page: The page.
+        rows: Those of its rows that are to be arranged; the others are its furniture.
     """
-    owner = [_grid_around(word, grids) for word in words]
+    finder = TableFinder(page.words)
     items: list[Item] = []
-    loose: list[PageWord] = []
-    done: set[int] = set()
-    tables = _Tables()
-    for word, grid in zip(words, owner, strict=True):
-        if grid is None:
-            loose.append(word)
-        elif grid not in done:
-            done.add(grid)
-            inside = [w for w, g in zip(words, owner, strict=True) if g == grid]
-            rows = tables.rows_of_grid(inside, grids[grid])
-            if rows:
-                items.extend(_without_grid(loose, width, tables))
-                loose = []
-                items.extend(rows)
-            else:
-                loose.extend(inside)
-    items.extend(_without_grid(loose, width, tables))
+    loose: list[list[Line]] = []
+    for part in _around_grids(page, rows, finder):
+        if isinstance(part, Row):
+            items.extend(_without_grid(loose, page.words.width, finder))
+            loose = []
+            items.append(part)
+        else:
+            loose.append(part)
+    items.extend(_without_grid(loose, page.words.width, finder))
     return items
 
 
-def _grid_around(word: PageWord, grids: Sequence[Grid]) -> int | None:
-    x, y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
-    for number, grid in enumerate(grids):
-        if grid.x0 - 2 <= x <= grid.x1 + 2 and grid.rows[0] <= y <= grid.rows[-1]:
-            return number
-    return None
-
-
-class _Tables:
-    """Makes rows and numbers the tables."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def rows_of_grid(self, words: list[PageWord], grid: Grid) -> list[Row]:
-        """Return a grid's rows; nothing when it frames text rather than a table."""
-        strips = [] if grid.columns else _strips(words)
-        bands: list[list[list[PageWord]]] = []
-        for top, bottom in zip(grid.rows, grid.rows[1:], strict=False):
-            inside = [word for word in words if top <= (word.y0 + word.y1) / 2 < bottom]
-            edges = strips or _edges_at((top + bottom) / 2, grid)
-            if inside:
-                bands.append(_cells(inside, edges))
-        if not bands or max(len(cells) for cells in bands) < 2:
-            return []
-        return self._numbered(bands)
-
-    def rows_of_lines(self, lines: list[list[Line]]) -> list[Row]:
-        """Return the rows of lines that are broken at the same places."""
-        edges = _strips([word for line in lines for piece in line for word in piece.words])
-        if not edges:
-            return []
-        words = [[word for piece in line for word in piece.words] for line in lines]
-        return self._numbered([_cells(row, edges) for row in words])
-
-    def _numbered(self, bands: list[list[list[PageWord]]]) -> list[Row]:
-        self._count += 1
-        return [Row(cells, self._count) for cells in bands]
-
-
-def _edges_at(height: float, grid: Grid) -> list[float]:
-    inner = [x for x, top, bottom in grid.columns if top - 1 <= height <= bottom + 1]
-    edges: list[float] = []
-    for x in sorted(inner):
-        if grid.x0 + 3 < x < grid.x1 - 3 and (not edges or x - edges[-1] > 3):
-            edges.append(x)
-    return edges
-
-
-def _cells(words: list[PageWord], edges: list[float]) -> list[list[PageWord]]:
-    cells: list[list[PageWord]] = [[] for _ in range(len(edges) + 1)]
-    for word in words:
-        middle = (word.x0 + word.x1) / 2
-        cells[sum(1 for edge in edges if edge < middle)].append(word)
-    return [_in_lines(cell) for cell in cells]
-
-
-def _in_lines(words: list[PageWord]) -> list[PageWord]:
-    """Return words from top to bottom and left to right, whatever order they were drawn in."""
-    ordered: list[list[PageWord]] = []
-    for word in sorted(words, key=lambda word: (word.y0 + word.y1) / 2):
-        if ordered and _beside(ordered[-1][0], word):
-            ordered[-1].append(word)
-        else:
-            ordered.append([word])
-    return [word for line in ordered for word in sorted(line, key=lambda word: word.x0)]
-
-
-def _strips(words: Sequence[PageWord]) -> list[float]:
-    """Return the middles of the vertical strips that no word touches."""
-    edges: list[float] = []
-    reach = 0.0
-    for word in sorted(words, key=lambda word: word.x0):
-        if reach and word.x0 - reach > COLUMN_STRIP_POINTS:
-            edges.append((word.x0 + reach) / 2)
-        reach = max(reach, word.x1)
-    return edges
-
-
-def _without_grid(words: list[PageWord], width: float, tables: _Tables) -> list[Item]:
-    if not words:
-        return []
-    rows = _same_height(_pieces(words))
-    items: list[Item] = []
-    run: list[list[Line]] = []
-    for row in [*rows, []]:
-        if len(row) > 1 and (not run or _follows(run[-1], row)):
-            run.append(row)
-            continue
-        items.extend(_run_of_broken_lines(run, width, tables))
-        run = [row] if len(row) > 1 else []
-        items.extend([] if run else row)
-    return items
-
-
-def _follows(row: list[Line], below: list[Line]) -> bool:
-    """Say whether a line stands right under another, as the next row of a table would."""
-    height = row[0].y1 - row[0].y0
-    return -height < below[0].y0 - row[0].y1 < 2 * height
-
-
-def _pieces(words: list[PageWord]) -> list[Line]:
-    """Return runs of words without a wide gap, in stream order."""
-    pieces: list[list[PageWord]] = []
-    for word in words:
-        if pieces and _continues(pieces[-1][-1], word):
-            pieces[-1].append(word)
-        else:
-            pieces.append([word])
-    return [Line(piece) for piece in pieces]
-
-
-def _continues(before: PageWord, word: PageWord) -> bool:
-    if word.glued or not _beside(before, word):
-        return False
-    gap = word.x0 - before.x1
-    return -before.size <= gap <= CELL_GAP_SIZES * max(before.size, word.size)
-
-
-def _beside(first: PageWord | Line, second: PageWord | Line) -> bool:
+def beside(first: Line, second: Line) -> bool:
+    """Say whether two lines share more than half of the lower one's height."""
     shared = min(first.y1, second.y1) - max(first.y0, second.y0)
     return shared > 0.5 * min(first.y1 - first.y0, second.y1 - second.y0)
 
 
-def _same_height(pieces: list[Line]) -> list[list[Line]]:
-    """Return pieces that follow each other in the stream and stand beside each other."""
-    rows: list[list[Line]] = []
-    for piece in pieces:
-        if rows and _beside(rows[-1][-1], piece) and piece.x0 >= rows[-1][-1].x1 - 1:
-            rows[-1].append(piece)
-        else:
-            rows.append([piece])
-    return rows
-
-
-def _run_of_broken_lines(run: list[list[Line]], width: float, tables: _Tables) -> list[Item]:
-    if not run:
-        return []
-    if _is_prose_in_columns(run, width):
-        return _one_column_after_the_other(run)
-    if len(run) > 1 and min(len(row) for row in run) > 1:
-        rows = tables.rows_of_lines(run)
-        if rows:
-            return list(rows)
-    return [Line([word for piece in row for word in piece.words]) for row in run]
-
-
-def _is_prose_in_columns(run: list[list[Line]], width: float) -> bool:
-    if len(run) < 4:
-        return False
-    pieces = [piece for row in run for piece in row]
-    long = [p for p in pieces if len(p.words) >= PROSE_WORDS and p.x1 - p.x0 > width / 5]
-    return len(long) >= 0.6 * len(pieces)
-
-
-def _one_column_after_the_other(run: list[list[Line]]) -> list[Item]:
-    edges = _strips([word for row in run for piece in row for word in piece.words])
-    pieces = [piece for row in run for piece in row]
-    ordered = sorted(
-        enumerate(pieces),
-        key=lambda item: (sum(1 for edge in edges if edge < item[1].x0), item[0]),
+def merged(lines: Sequence[Line]) -> Line:
+    """Return lines that follow each other in the stream as one."""
+    if len(lines) == 1:
+        return lines[0]
+    longest = max(lines, key=len)
+    return Line(
+        lines[0].start,
+        lines[-1].end,
+        min(line.x0 for line in lines),
+        min(line.y0 for line in lines),
+        max(line.x1 for line in lines),
+        max(line.y1 for line in lines),
+        longest.size,
+        all(line.bold for line in lines),
     )
-    return [piece for _, piece in ordered]
+
+
+def _lines(words: PageWords) -> Iterator[Line]:
+    count = len(words)
+    if not count:
+        return
+    x0, y0, x1, y1 = words.boxes.T
+    high = y1 - y0
+    shared = np.minimum(y1[:-1], y1[1:]) - np.maximum(y0[:-1], y0[1:])
+    level = shared > 0.5 * np.minimum(high[:-1], high[1:])
+    gap = x0[1:] - x1[:-1]
+    near = gap <= CELL_GAP_SIZES * np.maximum(words.sizes[:-1], words.sizes[1:])
+    joined = level & near & (gap >= -words.sizes[:-1]) & ~words.broken[1:]
+    starts = np.concatenate([[0], np.flatnonzero(~joined) + 1])
+    ends = np.append(starts[1:], count)
+    columns = (
+        starts,
+        ends,
+        np.minimum.reduceat(x0, starts),
+        np.minimum.reduceat(y0, starts),
+        np.maximum.reduceat(x1, starts),
+        np.maximum.reduceat(y1, starts),
+        words.sizes[(starts + ends) // 2],
+        _all_bold(words, starts, ends),
+    )
+    yield from map(Line, *(column.tolist() for column in columns))
+
+
+def _all_bold(words: PageWords, starts: Integers, ends: Integers) -> Flags:
+    """Return whether each line is bold throughout, bullets and the like aside."""
+    heavy = np.add.reduceat(words.bold.astype(np.int64), starts)
+    lacking = ends - starts - heavy
+    bold: Flags = lacking == 0
+    for place in np.flatnonzero((lacking > 0) & (lacking <= 2) & (heavy > 0)).tolist():
+        span = range(int(starts[place]), int(ends[place]))
+        bold[place] = all(
+            words.bold[at] or not any(map(str.isalnum, words.texts[at])) for at in span
+        )
+    return bold
+
+
+def _around_grids(
+    page: PageContent, rows: Sequence[list[Line]], finder: TableFinder
+) -> Iterator[list[Line] | Row]:
+    """Yield the rows in order, ruled tables in the place of the first line they hold."""
+    if not page.grids:
+        yield from rows
+        return
+    wanted = np.zeros(len(page.words), dtype=bool)
+    for row in rows:
+        wanted[row[0].start : row[-1].end] = True
+    owner = np.full(len(page.words), -1)
+    tables: list[list[Row]] = []
+    for grid in page.grids:
+        inside = np.flatnonzero(grid.holds(page.words.boxes) & wanted & (owner < 0))
+        found = finder.rows_of_grid(inside, grid)
+        if found:
+            owner[inside] = len(tables)
+            tables.append(found)
+    told: set[int] = set()
+    for row in rows:
+        outside: list[Line] = []
+        for line in row:
+            owners = set(owner[line.start : line.end].tolist())
+            if owners == {-1}:
+                outside.append(line)
+                continue
+            outside.extend(_loose_parts(page.words, line, owner))
+            for number in sorted(owners - {-1} - told):
+                told.add(number)
+                yield from tables[number]
+        if outside:
+            yield outside
+
+
+def _loose_parts(words: PageWords, line: Line, owner: Integers) -> Iterator[Line]:
+    """Yield the parts of a line that no ruled table holds."""
+    start = None
+    for place in range(line.start, line.end + 1):
+        free = place < line.end and owner[place] < 0
+        if free and start is None:
+            start = place
+        elif not free and start is not None:
+            boxes = words.boxes[start:place]
+            x0, y0 = boxes[:, :2].min(axis=0).tolist()
+            x1, y1 = boxes[:, 2:].max(axis=0).tolist()
+            yield Line(start, place, x0, y0, x1, y1, line.size, line.bold)
+            start = None
+
+
+def _without_grid(rows: list[list[Line]], width: float, finder: TableFinder) -> list[Item]:
+    if not rows:
+        return []
+    ordered = _in_columns(rows, width)
+    items: list[Item] = []
+    for part in finder.parted(ordered):
+        items.extend([merged(part)] if isinstance(part[0], Line) else part)
+    return items
+
+
+def _in_columns(rows: list[list[Line]], width: float) -> list[list[Line]]:
+    """Return the rows with columns that the stream runs across read one after the other."""
+    across = [place for place, row in enumerate(rows) if _is_prose_in_columns(row, width)]
+    if len(across) < ZIGZAGS or len(across) < ZIGZAG_SHARE * len(rows):
+        return rows
+    gutters = _gutters([rows[place] for place in across])
+    if not gutters:
+        return rows
+    first, last = across[0], across[-1]
+    while first and _fits(rows[first - 1], rows[first], gutters):
+        first -= 1
+    while last + 1 < len(rows) and _fits(rows[last], rows[last + 1], gutters):
+        last += 1
+    lines = [line for row in rows[first : last + 1] for line in row]
+    crossing = sorted(line.y0 for line in lines if _crosses(line, gutters))
+
+    def order(line: Line) -> tuple[int, int]:
+        middle = (line.y0 + line.y1) / 2
+        band = sum(1 for top in crossing if top < middle)
+        if _crosses(line, gutters):
+            return band, -1
+        return band, sum(1 for gutter in gutters if gutter < (line.x0 + line.x1) / 2)
+
+    ordered = sorted(lines, key=order)
+    return [*rows[:first], *([line] for line in ordered), *rows[last + 1 :]]
+
+
+def _is_prose_in_columns(row: list[Line], width: float) -> bool:
+    long = [line for line in row if len(line) >= PROSE_WORDS and line.x1 - line.x0 > width / 6]
+    return len(long) >= 2 and len(long) == len(row)
+
+
+def _gutters(rows: list[list[Line]]) -> list[float]:
+    """Return the places that most rows leave free, from the left."""
+    gaps = [(one.x1, other.x0) for row in rows for one, other in pairwise(row)]
+    gutters: list[float] = []
+    while gaps:
+        best = max(
+            (edge for gap in gaps for edge in gap),
+            key=lambda edge: sum(1 for left, right in gaps if left <= edge <= right),
+        )
+        around = [gap for gap in gaps if gap[0] <= best <= gap[1]]
+        if len(around) < max(3, ZIGZAG_SHARE * len(rows)):
+            break
+        gutters.append((max(gap[0] for gap in around) + min(gap[1] for gap in around)) / 2)
+        gaps = [gap for gap in gaps if not gap[0] <= best <= gap[1]]
+    return sorted(gutters)
+
+
+def _fits(above: list[Line], below: list[Line], gutters: list[float]) -> bool:
+    """Say whether one row goes on right under another without reaching over a gutter."""
+    high = above[0].y1 - above[0].y0
+    near = -high < below[0].y0 - above[-1].y1 < 2 * high
+    return near and not any(_crosses(line, gutters) for line in (*above, *below))
+
+
+def _crosses(line: Line, gutters: list[float]) -> bool:
+    return any(line.x0 < gutter - 2 and line.x1 > gutter + 2 for gutter in gutters)

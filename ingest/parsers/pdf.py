@@ -1,6 +1,7 @@
 """PDF through PDFium: the same engine that draws the page images, so boxes match pixels."""
 
 import re
+from itertools import islice
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -9,8 +10,9 @@ from pypdfium2 import raw
 from corpus.documents import ParsedDocument
 from ingest.building import clean
 from ingest.errors import Quarantined
-from ingest.parsers.assembly import PageItems, assemble
-from ingest.parsers.page_layout import arrange
+from ingest.parsers.assembly import assemble
+from ingest.parsers.headings import DEEPEST, Bookmark
+from ingest.parsers.page_layout import PageContent, rows_of
 from ingest.parsers.page_words import PageWords, TooManyCharacters, words_of_page
 from ingest.parsers.recognition import (
     DOTS_PER_INCH,
@@ -25,6 +27,9 @@ from ingest.settings import Limits
 
 USABLE_CHARACTERS = 20
 MAXIMUM_UNMAPPED = 0.10
+BROKEN_ROWS = 2
+"""Where fewer rows are broken by gaps, nobody looks for a ruled table."""
+BOOKMARKS = 5_000
 _POINTS_PER_INCH = 72
 _PROPERTIES = ("Author", "Subject", "Keywords", "CreationDate", "ModDate")
 _PLACEHOLDERS = frozenset({"untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)"})
@@ -66,34 +71,34 @@ class _Reader:
         self._unrecognised: list[int] = []
         self._broken: list[int] = []
 
-    def read(self, number: int) -> PageItems:
+    def read(self, number: int) -> PageContent:
         """Return what stands on a page; an empty page when it cannot be read."""
         try:
             page = self._document[number]
         except pdfium.PdfiumError:
             self._broken.append(number)
-            return PageItems([], 595.0, 842.0)
+            return PageContent(PageWords.of([], width=595.0, height=842.0), [])
         try:
             found = words_of_page(page)
-            recognised = None
             if _needs_recognition(page, found):
                 recognised = self._recognise(page, number)
-            if recognised is None:
-                grids = [] if page.get_rotation() else grids_of_page(page)
-                items = arrange(found.words, grids, width=found.width)
-                return PageItems(items, found.width, found.height)
-            items = arrange(recognised.words, [], width=found.width)
-            return PageItems(items, found.width, found.height, recognised.confidence)
+                if recognised is not None:
+                    words = PageWords.of(recognised.words, width=found.width, height=found.height)
+                    return PageContent(words, rows_of(words), [], recognised.confidence)
+            rows = rows_of(found)
+            broken = sum(len(row) > 1 for row in rows)
+            grids = grids_of_page(page) if broken >= BROKEN_ROWS else []
+            return PageContent(found, rows, grids)
         except TooManyCharacters as error:
             raise Quarantined(Reason.TOO_LARGE, f"page {number + 1} is overfull") from error
         finally:
             page.close()
 
-    def result(self, pages: list[PageItems]) -> ParsedDocument:
+    def result(self, pages: list[PageContent]) -> ParsedDocument:
         """Return the document the pages make."""
         if len(self._broken) == len(pages):
             raise Quarantined(Reason.DAMAGED, "no page can be read")
-        if not any(page.items for page in pages) and self._unrecognised:
+        if not any(page.rows for page in pages) and self._unrecognised:
             raise Quarantined(Reason.RECOGNITION_UNAVAILABLE)
         metadata = self._document.get_metadata_dict(skip_empty=True)
         properties = {
@@ -107,7 +112,8 @@ class _Reader:
         title = clean(metadata.get("Title", ""))
         if title.lower() in _PLACEHOLDERS or title.lower().endswith((".doc", ".docx")):
             title = ""
-        return assemble(pages, title=title, properties=properties)
+        outline = _outline(self._document)
+        return assemble(pages, title=title, properties=properties, outline=outline)
 
     def _recognise(self, page: pdfium.PdfPage, number: int) -> Recognised | None:
         inches = page.get_width() / _POINTS_PER_INCH, page.get_height() / _POINTS_PER_INCH
@@ -122,6 +128,20 @@ class _Reader:
             return None
 
 
+def _outline(document: pdfium.PdfDocument) -> list[Bookmark]:
+    """Return the file's own table of contents, as far as it leads to pages."""
+    found = []
+    try:
+        for entry in islice(document.get_toc(max_depth=DEEPEST), BOOKMARKS):
+            target = entry.get_dest()
+            page = target.get_index() if target else None
+            if page is not None:
+                found.append(Bookmark(page, entry.level + 1, entry.get_title()))
+    except pdfium.PdfiumError:  # what can be read of it is enough
+        return found
+    return found
+
+
 def _readable(value: str) -> str:
     """Return a property with dates as ISO 8601 writes them."""
     date = _DATE.match(value)
@@ -131,7 +151,7 @@ def _readable(value: str) -> str:
 def _needs_recognition(page: pdfium.PdfPage, found: PageWords) -> bool:
     if found.unmapped > MAXIMUM_UNMAPPED:
         return True
-    characters = sum(len(word.text) for word in found.words)
+    characters = sum(map(len, found.texts))
     return characters < USABLE_CHARACTERS and _has_picture(page)
 
 

@@ -7,8 +7,9 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from corpus.documents import ParsedDocument
 from ingest.errors import Quarantined
-from ingest.parsers.assembly import PageItems, assemble
-from ingest.parsers.page_layout import arrange
+from ingest.parsers.assembly import assemble
+from ingest.parsers.page_layout import PageContent, rows_of
+from ingest.parsers.page_words import PageWords
 from ingest.parsers.recognition import (
     DOTS_PER_INCH,
     MAXIMUM_PIXELS,
@@ -45,7 +46,7 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:
     return assemble(pages, title="", properties={})
 
 
-def _page(frame: Image.Image, limits: Limits) -> PageItems:
+def _page(frame: Image.Image, limits: Limits) -> PageContent:
     if frame.width * frame.height > MAXIMUM_PIXELS:
         raise Quarantined(Reason.TOO_LARGE, f"{frame.width} x {frame.height} pixels")
     told = round(float(frame.info.get("dpi", (DOTS_PER_INCH,))[0]))
@@ -53,5 +54,5 @@ def _page(frame: Image.Image, limits: Limits) -> PageItems:
     recognised = recognise(frame, dots_per_inch=dots, engine=limits.ocr)
     points = _POINTS_PER_INCH / dots
     width, height = frame.width * points, frame.height * points
-    items = arrange(recognised.words, [], width=width)
-    return PageItems(items, width, height, recognised.confidence)
+    words = PageWords.of(recognised.words, width=width, height=height)
+    return PageContent(words, rows_of(words), [], recognised.confidence)

@@ -1,12 +1,16 @@
-"""Tables that are drawn with lines: the grid of each, from a page's strokes."""
+"""Tables whose cells are parted by lines: the grid of each, from a page's strokes."""
 
 import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat, starmap
 
 import numpy as np
 import pypdfium2 as pdfium
 from pypdfium2 import raw
+
+from ingest.parsers.page_words import Flags, Floats, PageSpace
+from ingest.parsers.pdfium_calls import address_of, direct
 
 MAXIMUM_OBJECTS = 20_000
 MAXIMUM_SEGMENTS = 4_000
@@ -15,10 +19,16 @@ THIN_POINTS = 3.0
 REACH_POINTS = 2.5
 """Strokes this near to each other touch."""
 
+_object_at = direct(raw.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_kind_of = direct(raw.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
+_bounds_of = direct(
+    raw.FPDFPageObj_GetBounds, ctypes.c_int, ctypes.c_void_p, *[ctypes.c_void_p] * 4
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A horizontal or vertical line, points of the page, origin bottom left as in the file."""
+    """A horizontal or vertical line, points of the visible page, origin top left."""
 
     x0: float
     y0: float
@@ -37,8 +47,7 @@ class Grid:
 
     Attributes:
         rows: Heights of its horizontal lines, from the top.
-        columns: Its vertical lines as (x, top, bottom), from the left; empty when the table
-            rules its rows only.
+        columns: Its vertical lines as (x, top, bottom), from the left.
         x0: Its left edge.
         x1: Its right edge.
     """
@@ -48,41 +57,65 @@ class Grid:
     x0: float
     x1: float
 
+    def holds(self, boxes: Floats) -> Flags:
+        """Return for each box whether its middle is inside."""
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        wide = (x >= self.x0 - 2) & (x <= self.x1 + 2)
+        held: Flags = wide & (y >= self.rows[0]) & (y <= self.rows[-1])
+        return held
+
+    def edges_at(self, height: float) -> list[float]:
+        """Return the vertical lines inside the grid that cross a height, from the left."""
+        edges: list[float] = []
+        for x, top, bottom in self.columns:
+            crosses = top - 1 <= height <= bottom + 1 and self.x0 + 3 < x < self.x1 - 3
+            if crosses and (not edges or x - edges[-1] > 3):
+                edges.append(x)
+        return edges
+
 
 def grids_of_page(page: pdfium.PdfPage) -> list[Grid]:
-    """Return the ruled tables of an unrotated page, from the top."""
-    strokes = sorted(set(_strokes(page)), key=lambda stroke: (-stroke.y1, stroke.x0))
-    if not 3 <= len(strokes) <= MAXIMUM_STROKES:
+    """Return the tables of a page that lines part into cells, from the top."""
+    strokes = sorted(_strokes(page), key=lambda stroke: (stroke.y0, stroke.x0))
+    upright = sum(not stroke.horizontal for stroke in strokes)
+    if not 3 <= len(strokes) <= MAXIMUM_STROKES or not upright:
         return []
-    left, _, _, top = page.get_bbox()
-    grids = (_grid(group, left, top) for group in _touching(strokes))
+    grids = map(_grid, _touching(strokes))
     return [grid for grid in grids if grid is not None]
 
 
-def _strokes(page: pdfium.PdfPage) -> Iterable[Stroke]:
-    count = raw.FPDFPage_CountObjects(page)
-    for index in range(min(count, MAXIMUM_OBJECTS)):
-        item = raw.FPDFPage_GetObject(page, index)
-        if raw.FPDFPageObj_GetType(item) == raw.FPDF_PAGEOBJ_PATH:
-            yield from _strokes_of_path(item)
+def _strokes(page: pdfium.PdfPage) -> set[Stroke]:
+    handle = address_of(page.raw)
+    count = min(raw.FPDFPage_CountObjects(page), MAXIMUM_OBJECTS)
+    items = list(map(_object_at, repeat(handle), range(count)))
+    kinds = np.fromiter(map(_kind_of, items), dtype=np.int8, count=count)
+    paths = [items[place] for place in np.flatnonzero(kinds == raw.FPDF_PAGEOBJ_PATH).tolist()]
+    if not paths:
+        return set()
+    bounds = np.zeros((len(paths), 4), dtype=np.float32)
+    start = bounds.ctypes.data
+    columns = (range(start + 4 * n, start + 4 * n + 16 * len(paths), 16) for n in range(4))
+    told = np.fromiter(map(_bounds_of, paths, *columns), dtype=bool, count=len(paths))
+    sides = bounds[:, 2:] - bounds[:, :2]
+    thin, long = sides.min(axis=1) <= THIN_POINTS, sides.max(axis=1) > 2 * THIN_POINTS
+    segments = [
+        segment
+        for place in np.flatnonzero(told & long & ~thin).tolist()
+        for segment in _segments_of_path(ctypes.cast(paths[place], raw.FPDF_PAGEOBJECT))
+    ]
+    found = [bounds[told & long & thin], np.array(segments, dtype=np.float32).reshape(-1, 4)]
+    boxes = PageSpace(page).boxes(np.vstack(found))
+    return set(starmap(_straight, boxes.tolist()))
 
 
-def _strokes_of_path(path: object) -> Iterable[Stroke]:
-    bounds = [ctypes.c_float() for _ in range(4)]
-    if not raw.FPDFPageObj_GetBounds(path, *(ctypes.byref(value) for value in bounds)):
-        return
-    x0, y0, x1, y1 = (value.value for value in bounds)
-    if min(x1 - x0, y1 - y0) <= THIN_POINTS:
-        if max(x1 - x0, y1 - y0) > 2 * THIN_POINTS:
-            yield _straight(x0, y0, x1, y1)
-        return
+def _segments_of_path(path: object) -> Iterable[tuple[float, float, float, float]]:
     fill, stroked = ctypes.c_int(), ctypes.c_int()
     raw.FPDFPath_GetDrawMode(path, ctypes.byref(fill), ctypes.byref(stroked))
     if stroked.value:
         yield from _straight_segments(path)
 
 
-def _straight_segments(path: object) -> Iterable[Stroke]:
+def _straight_segments(path: object) -> Iterable[tuple[float, float, float, float]]:
     matrix = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(path, ctypes.byref(matrix))
     start = last = (0.0, 0.0)
@@ -104,10 +137,12 @@ def _straight_segments(path: object) -> Iterable[Stroke]:
         last = point
 
 
-def _if_straight(start: tuple[float, float], end: tuple[float, float]) -> Iterable[Stroke]:
+def _if_straight(
+    start: tuple[float, float], end: tuple[float, float]
+) -> Iterable[tuple[float, float, float, float]]:
     wide, high = abs(start[0] - end[0]), abs(start[1] - end[1])
     if min(wide, high) < 1 and max(wide, high) > 2 * THIN_POINTS:
-        yield _straight(
+        yield (
             min(start[0], end[0]), min(start[1], end[1]),
             max(start[0], end[0]), max(start[1], end[1]),
         )  # fmt: skip
@@ -123,17 +158,10 @@ def _straight(x0: float, y0: float, x1: float, y1: float) -> Stroke:
 
 
 def _touching(strokes: list[Stroke]) -> list[list[Stroke]]:
-    """Return the strokes in groups of which each hangs together.
-
-    Horizontal lines without verticals hang together when they start and end alike.
-    """
+    """Return the strokes in groups of which each hangs together."""
     boxes = np.array([(s.x0, s.y0, s.x1, s.y1) for s in strokes])
     low, high = boxes[:, None, :2] - REACH_POINTS, boxes[:, None, 2:] + REACH_POINTS
     touch = np.all((boxes[None, :, :2] <= high) & (boxes[None, :, 2:] >= low), axis=2)
-    flat = np.array([s.horizontal for s in strokes])
-    alike = np.abs(boxes[:, None, [0, 2]] - boxes[None, :, [0, 2]]).max(axis=2) < REACH_POINTS
-    near = np.abs(boxes[:, None, 1] - boxes[None, :, 1]) < 90
-    touch |= alike & near & flat[:, None] & flat[None, :]
     unseen = set(range(len(strokes)))
     groups = []
     while unseen:
@@ -148,22 +176,12 @@ def _touching(strokes: list[Stroke]) -> list[list[Stroke]]:
     return groups
 
 
-def _grid(strokes: list[Stroke], left: float, top: float) -> Grid | None:
-    flat = [stroke for stroke in strokes if stroke.horizontal]
-    rows = _distinct(top - stroke.y0 for stroke in flat)
-    if len(rows) < 3 and not (len(rows) == 2 and len(flat) < len(strokes) - 2):
-        return None
-    columns = sorted(
-        (stroke.x0 - left, top - stroke.y1, top - stroke.y0)
-        for stroke in strokes
-        if not stroke.horizontal
-    )
-    x0 = min(stroke.x0 for stroke in strokes) - left
-    x1 = max(stroke.x1 for stroke in strokes) - left
-    inner = [column for column in columns if x0 + 3 < column[0] < x1 - 3]
-    if columns and not inner:
-        return None
-    return Grid(tuple(rows), tuple(columns), x0, x1)
+def _grid(strokes: list[Stroke]) -> Grid | None:
+    rows = _distinct(stroke.y0 for stroke in strokes if stroke.horizontal)
+    columns = sorted((s.x0, s.y0, s.y1) for s in strokes if not s.horizontal)
+    x0, x1 = min(stroke.x0 for stroke in strokes), max(stroke.x1 for stroke in strokes)
+    inner = any(x0 + 3 < column[0] < x1 - 3 for column in columns)
+    return Grid(tuple(rows), tuple(columns), x0, x1) if inner and len(rows) > 1 else None
 
 
 def _distinct(values: Iterable[float]) -> list[float]:

@@ -86,11 +86,38 @@ def _sign_in_failed(entry: Entry) -> str:
 def _answered(entry: Entry) -> str:
     if entry.outcome == "stopped":
         return f"{_person(entry)} stopped the answer to question {_word(entry, 'turn_id')}."
+    if entry.outcome == "aborted":
+        return f"An answer to {_person(entry)} was broken off; what was shown is kept."
     if entry.outcome == "failed":
         return f"The answer to {_person(entry)} failed (question {_word(entry, 'turn_id')})."
-    model = _word(entry, "model", "")
+    model = _model(entry)
     by = f"drafted by {model}" if model else "in the documents' own words"
     return f"{_person(entry)} was answered with {_count(entry, 'citations', 'citation')}, {by}."
+
+
+def _model(entry: Entry) -> str:
+    """Name of the model; entries of the first form have it as a plain field."""
+    block = entry.envelope.get("model")
+    name = block.get("name") if isinstance(block, dict) else block
+    return str(name or "")
+
+
+def _passages(entry: Entry) -> str:
+    return _count(entry, "retrieval" if "retrieval" in entry.envelope else "passages", "passage")
+
+
+def _gap(entry: Entry) -> str:
+    since = _word(entry, "since")
+    if entry.envelope.get("why") == "not_stopped":
+        return f"The program had ended without a word some time after {since}."
+    return f"The record could not be written from {since} on; what was asked then was refused."
+
+
+def _clock(entry: Entry) -> str:
+    back = f"the clock is {_word(entry, 'seconds')} s behind the record"
+    if entry.outcome == "accepted":
+        return f"{_person(entry)} accepted that {back}."
+    return f"{back}; no questions are taken until it is right."
 
 
 def _published(verb: str) -> Callable[[Entry], str]:
@@ -164,9 +191,7 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
     "auth.fail": _sign_in_failed,
     "auth.logout": lambda entry: f"{_person(entry)} signed out.",
     "rag.ask": lambda entry: f"{_person(entry)} asked “{_word(entry, 'question')}”",
-    "rag.retrieve": lambda entry: (
-        f"{_count(entry, 'passages', 'passage')} were read for {_person(entry)}."
-    ),
+    "rag.retrieve": lambda entry: f"{_passages(entry)} were read for {_person(entry)}.",
     "rag.answer": _answered,
     "rag.refuse": lambda entry: f"{_person(entry)} got no answer{_reason(entry)}",
     "doc.ingest": _published("added"),
@@ -197,7 +222,7 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
     ),
     "audit.verify": _verified,
     "system.start": lambda entry: (
-        f"Muniment {_word(entry, 'version', '')} started, model {_word(entry, 'model', 'none')}."
+        f"Muniment {_word(entry, 'version', '')} started, model {_model(entry) or 'none'}."
     ),
     "system.stop": lambda _: "Muniment stopped.",
     "audit.view": _record_viewed,
@@ -228,6 +253,51 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"{_person(entry)} wrote out {_count(entry, 'entries', 'entry')} by and about "
         f"{_subject(entry)}."
     ),
+    "auth.lockout": lambda entry: (
+        f"{_person(entry)} was locked out after {_count(entry, 'attempts', 'attempt')}."
+    ),
+    "auth.mfa": lambda entry: (
+        f"{_person(entry)} was asked for a second factor ({_word(entry, 'method')}): "
+        f"{entry.outcome}."
+    ),
+    "session.revoke": lambda entry: (
+        f"{_person(entry)} ended the sessions of {_word(entry, 'name')}."
+    ),
+    "rag.feedback": lambda entry: (
+        f"{_person(entry)} {_word(entry, 'verdict')} the answer to question "
+        f"{_word(entry, 'turn_id')}."
+    ),
+    "doc.reindex": lambda entry: (
+        f"Version {_word(entry, 'version_id')} was indexed anew: "
+        f"{_count(entry, 'chunks', 'chunk')}."
+    ),
+    "acl.change": lambda entry: (
+        f"{_person(entry)} changed who may read {_word(entry, 'scope')} "
+        f"{_word(entry, 'target')}: {_word(entry, 'change')}."
+    ),
+    "group.sync": lambda entry: (
+        f"The groups of {_word(entry, 'directory')} were taken over: "
+        f"{_count(entry, 'added', 'membership')} added, {_word(entry, 'removed')} removed."
+    ),
+    "admin.model.change": lambda entry: (
+        f"{_person(entry)} changed the model to {_model(entry) or 'none'}."
+    ),
+    "admin.prompt.change": lambda entry: f"{_person(entry)} changed the prompt.",
+    "admin.key.rotate": lambda entry: f"{_person(entry)} replaced the key {_word(entry, 'key')}.",
+    "admin.role.change": lambda entry: (
+        f"{_person(entry)} changed the role {_word(entry, 'role')} of {_word(entry, 'name')}: "
+        f"{_word(entry, 'change')}."
+    ),
+    "export.data": lambda entry: (
+        f"{_person(entry)} exported {_word(entry, 'what')}: {_word(entry, 'count')}."
+    ),
+    "audit.checkpoint": lambda entry: (
+        f"The record was signed at {_count(entry, 'size', 'entry').replace('entrys', 'entries')}, "
+        f"with {_count(entry, 'witnesses', 'cosignature')}."
+    ),
+    "audit.heartbeat": lambda _: "The record is alive.",
+    "audit.gap": _gap,
+    "clock.step": _clock,
 }
 """One sentence per kind of event."""
 

@@ -7,7 +7,7 @@ stands in the payload beside them, to which the envelope is bound by a salted co
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum, auto
 from typing import Annotated, ClassVar, get_type_hints
 
@@ -41,6 +41,16 @@ class Place(Enum):
     """A tuple of records whose fields declare their own places."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name under which a field stands in the envelope, where it is not its own.
+
+    Dots lead into a block: "model.params.seed". A field of a block is left out when empty.
+    """
+
+    path: str
+
+
 Person = Annotated[str, Place.ACTOR]
 Subject = Annotated[str, Place.SUBJECT]
 Unnamed = Annotated[str, Place.UNNAMED]
@@ -50,15 +60,21 @@ Label = Annotated[str, Place.LABEL]
 Count = Annotated[int, Place.ENVELOPE]
 Flag = Annotated[bool, Place.ENVELOPE]
 Measure = Annotated[float, Place.ENVELOPE]
+OptionalCount = Annotated[int | None, Place.ENVELOPE]
+Latency = Annotated[float, Place.ENVELOPE, Named("latency_ms")]
 
 LONGEST_TOKEN = 200
 TOKEN = re.compile(rf"[A-Za-z0-9._:/@+=\-]{{0,{LONGEST_TOKEN}}}")
 NOT_OF_A_TOKEN = re.compile(r"[^A-Za-z0-9._:/@+=\-]")
 
 RESERVED = frozenset(
-    {"v", "seq", "id", "ts", "type", "actor", "subject", "payload_commitment", "prev_leaf_hash"}
+    "v seq id ts mono type actor src subject tenant matter request_id parent outcome sw "
+    "payload_commitment payload_key prev_leaf_hash".split()
 )
 """Names in an envelope that no event may use for a field of its own."""
+
+UNKNOWN: tuple[object, ...] = ("", None)
+"""What an optional field holds when nothing is known; such a field is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +138,43 @@ class PassageRead:
         original_sha256: Hex SHA-256 of the original, where known.
     """
 
-    document_id: Token
-    version_id: Token
-    version_number: Count
-    chunk_id: Token
+    document_id: Annotated[str, Place.ENVELOPE, Named("doc")]
+    version_id: Annotated[str, Place.ENVELOPE, Named("version")]
+    version_number: Annotated[int, Place.ENVELOPE, Named("ver")]
+    chunk_id: Annotated[str, Place.ENVELOPE, Named("chunk")]
     chunk_sha256: Token
     score: Measure
     rank: Count
-    original_sha256: Token = ""
+    original_sha256: Annotated[str, Place.ENVELOPE, Named("doc_sha256")] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PassagesRead(Event):
-    """What was read for a question, on record before the first word is drafted from it."""
+    """What was read for a question, on record before the first word is drafted from it.
+
+    Attributes:
+        person: Who asked.
+        turn_id: The question.
+        passages: What passed the gate.
+        candidates_denied: How many candidates the gate kept back; for auditors only, for it
+            tells that there is something to be denied.
+        acl_epoch: State of the access rules they were judged by.
+        embedding: Name of the embedding model.
+        embedding_sha256: Its fingerprint.
+        index_snapshot: State of the index.
+        rewritten: The question as it was searched for, where it was rewritten.
+    """
 
     type: ClassVar[str] = "rag.retrieve"
     person: Person
     turn_id: Token
-    passages: Annotated[tuple[PassageRead, ...], Place.PARTS]
+    passages: Annotated[tuple[PassageRead, ...], Place.PARTS, Named("retrieval")]
+    candidates_denied: OptionalCount = None
+    acl_epoch: Annotated[int | None, Place.ENVELOPE, Named("policy.acl_epoch")] = None
+    embedding: Annotated[str, Place.LABEL, Named("embed.name")] = ""
+    embedding_sha256: Annotated[str, Place.ENVELOPE, Named("embed.sha256")] = ""
+    index_snapshot: Annotated[str, Place.ENVELOPE, Named("index.snapshot")] = ""
+    rewritten: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +196,24 @@ class AnswerGiven(Event):
     Attributes:
         person: Who asked.
         turn_id: The question.
-        outcome: "answered", "stopped" or "failed".
+        outcome: "answered", "stopped", "failed", or "aborted" where the program ended or
+            broke off while a draft was being shown.
         answer: The text shown.
         citations: What backs it.
         model: Name of the model that drafted it; empty when the documents' words were quoted.
         struck: Sentences of the draft that nothing backed.
         milliseconds: From question to answer.
+        draft: What the model wrote, struck sentences included: it was shown while it grew.
+        prompt: What the model was given, as canonical JSON.
+        weights_sha256: Of the model.
+        engine: What ran it.
+        tokenizer_sha256: Of its tokenizer.
+        prompt_template_sha256: Of the words around question and passages.
+        temperature: As asked for.
+        seed: As asked for.
+        maximum_tokens: As asked for.
+        tokens_in: Length of the prompt.
+        tokens_out: Length of the draft.
     """
 
     type: ClassVar[str] = "rag.answer"
@@ -175,9 +222,22 @@ class AnswerGiven(Event):
     outcome: Token
     answer: Text
     citations: Annotated[tuple[CitationGiven, ...], Place.PARTS]
-    model: Label
+    model: Annotated[str, Place.LABEL, Named("model.name")]
     struck: Count
-    milliseconds: Measure
+    milliseconds: Latency
+    draft: Text = ""
+    prompt: Text = ""
+    weights_sha256: Annotated[str, Place.ENVELOPE, Named("model.weights_sha256")] = ""
+    engine: Annotated[str, Place.LABEL, Named("model.engine")] = ""
+    tokenizer_sha256: Annotated[str, Place.ENVELOPE, Named("model.tokenizer_sha256")] = ""
+    prompt_template_sha256: Annotated[
+        str, Place.ENVELOPE, Named("model.prompt_template_sha256")
+    ] = ""
+    temperature: Annotated[float | None, Place.ENVELOPE, Named("model.params.temperature")] = None
+    seed: Annotated[int | None, Place.ENVELOPE, Named("model.params.seed")] = None
+    maximum_tokens: Annotated[int | None, Place.ENVELOPE, Named("model.params.max_tokens")] = None
+    tokens_in: Annotated[int | None, Place.ENVELOPE, Named("usage.in")] = None
+    tokens_out: Annotated[int | None, Place.ENVELOPE, Named("usage.out")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +249,7 @@ class QuestionRefused(Event):
     person: Person
     turn_id: Token
     reason: Text
-    milliseconds: Measure
+    milliseconds: Latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,12 +396,26 @@ class RecordVerified(Event):
 
 @dataclass(frozen=True, slots=True)
 class SystemStarted(Event):
-    """A program began to serve, with this configuration and model."""
+    """A program began to serve: which system gave the answers that follow.
+
+    Attributes:
+        version: Of the software.
+        configuration_sha256: Over every setting but the secrets.
+        model: Name of the model; empty where answers are quotes only.
+        sbom_sha256: Over the list of what is installed.
+        embedding_sha256: Fingerprint of the embedding model.
+        prompt_template_sha256: Of the words around question and passages.
+        egress_selftest: "passed" or "failed", where one was made.
+    """
 
     type: ClassVar[str] = "system.start"
     version: Label
     configuration_sha256: Token
     model: Label
+    sbom_sha256: Token = ""
+    embedding_sha256: Token = ""
+    prompt_template_sha256: Token = ""
+    egress_selftest: Token = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +649,229 @@ class SubjectExported(Event):
     entries: Count
 
 
+@dataclass(frozen=True, slots=True)
+class LockedOut(Event):
+    """Too many failed sign-ins under a name: it is refused for a while."""
+
+    type: ClassVar[str] = "auth.lockout"
+    usual_outcome: ClassVar[str] = "denied"
+    name: Person
+    attempts: Count
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorUsed(Event):
+    """A second factor was asked for; ``outcome`` is "passed" or "denied"."""
+
+    type: ClassVar[str] = "auth.mfa"
+    person: Person
+    method: Token
+    outcome: Token
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRevoked(Event):
+    """Somebody's sessions were ended before their time."""
+
+    type: ClassVar[str] = "session.revoke"
+    actor: Person
+    name: Subject
+    reason: Label
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven(Event):
+    """What a person thought of an answer: "accepted", "rejected" or "reported".
+
+    It outlives the texts, so that it can be shown that an answer was looked over.
+    """
+
+    type: ClassVar[str] = "rag.feedback"
+    person: Person
+    turn_id: Token
+    verdict: Token
+    comment: Text
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReindexed(Event):
+    """A version was cut or embedded anew; its text is the same."""
+
+    type: ClassVar[str] = "doc.reindex"
+    document_id: Token
+    version_id: Token
+    chunks: Count
+    embedding_sha256: Token = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChanged(Event):
+    """Who may read something changed.
+
+    Attributes:
+        actor: Who changed it; empty where it was taken from the source.
+        scope: "source", "document", "matter", ….
+        target: Its id.
+        change: What, with names.
+        acl_epoch: State of the access rules after it.
+    """
+
+    type: ClassVar[str] = "acl.change"
+    actor: Person
+    scope: Token
+    target: Token
+    change: Text
+    acl_epoch: OptionalCount = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsSynchronised(Event):
+    """Who belongs to which group was taken over from a directory.
+
+    Attributes:
+        directory: Name of the directory.
+        people: How many are known now.
+        groups: How many groups are known now.
+        added: Memberships that are new.
+        removed: Memberships that are gone.
+        acl_epoch: State of the access rules after it.
+    """
+
+    type: ClassVar[str] = "group.sync"
+    directory: Label
+    people: Count
+    groups: Count
+    added: Count
+    removed: Count
+    acl_epoch: OptionalCount = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanged(Event):
+    """Answers are drafted by another model from now on."""
+
+    type: ClassVar[str] = "admin.model.change"
+    actor: Person
+    model: Annotated[str, Place.LABEL, Named("model.name")]
+    weights_sha256: Annotated[str, Place.ENVELOPE, Named("model.weights_sha256")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptChanged(Event):
+    """The words around question and passages are others from now on."""
+
+    type: ClassVar[str] = "admin.prompt.change"
+    actor: Person
+    prompt_template_sha256: Token
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotated(Event):
+    """A key was replaced.
+
+    Attributes:
+        actor: Who did it.
+        key: "log", "witness", "wrapping", ….
+        old: SHA-256 of the old public key, where it has one.
+        new: SHA-256 of the new one, likewise.
+    """
+
+    type: ClassVar[str] = "admin.key.rotate"
+    actor: Person
+    key: Token
+    old: Token = ""
+    new: Token = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged(Event):
+    """A person was given a role, or it was taken from them."""
+
+    type: ClassVar[str] = "admin.role.change"
+    actor: Person
+    name: Subject
+    role: Label
+    change: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DataExported(Event):
+    """Something other than the record was handed out: conversations, documents, statistics."""
+
+    type: ClassVar[str] = "export.data"
+    person: Person
+    what: Token
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMade(Event):
+    """The record up to ``size`` was signed, and by how many witnesses cosigned."""
+
+    type: ClassVar[str] = "audit.checkpoint"
+    usual_outcome: ClassVar[str] = "signed"
+    size: Count
+    root: Token
+    witnesses: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Event):
+    """The record is being written, though nothing happened; its absence is a sign.
+
+    Attributes:
+        minutes: When the next is due.
+        unsigned: Entries that no checkpoint covers yet.
+    """
+
+    type: ClassVar[str] = "audit.heartbeat"
+    minutes: Count
+    unsigned: Count
+
+
+@dataclass(frozen=True, slots=True)
+class EventsMissed:
+    """Events of one type that could not be written; what they stand for did not happen."""
+
+    kind: Token
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class GapNoticed(Event):
+    """The record could not be written for a while, or its writer ended without a word.
+
+    Attributes:
+        why: "unwritable" or "not_stopped".
+        since: Moment of the first event that is missing, or of the last that is not.
+        missed: What was refused meanwhile.
+    """
+
+    type: ClassVar[str] = "audit.gap"
+    usual_outcome: ClassVar[str] = "missed"
+    why: Token
+    since: Token
+    missed: Annotated[tuple[EventsMissed, ...], Place.PARTS]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped(Event):
+    """The clock went back; until it is right again, or accepted, no questions are taken.
+
+    Attributes:
+        actor: Who accepted the clock as it is; empty where it was only noticed.
+        outcome: "noticed" or "accepted".
+        before: Latest moment on the record.
+        seconds: How far back the clock is.
+    """
+
+    type: ClassVar[str] = "clock.step"
+    actor: Person
+    outcome: Token
+    before: Token
+    seconds: Measure
+
+
 VOCABULARY: tuple[type[Event], ...] = (
     SignedIn,
     SignInFailed,
@@ -609,6 +906,22 @@ VOCABULARY: tuple[type[Event], ...] = (
     PayloadsDisposed,
     EntryRedacted,
     SubjectExported,
+    LockedOut,
+    SecondFactorUsed,
+    SessionRevoked,
+    FeedbackGiven,
+    DocumentReindexed,
+    AccessChanged,
+    GroupsSynchronised,
+    ModelChanged,
+    PromptChanged,
+    KeyRotated,
+    RoleChanged,
+    DataExported,
+    CheckpointMade,
+    Heartbeat,
+    GapNoticed,
+    ClockStepped,
 )
 """Every kind of event there is."""
 
@@ -619,6 +932,7 @@ class Parts:
 
     Attributes:
         pseudonym: Of who acted; None where no person did.
+        about: Pseudonym of the person acted upon, where the payload names them.
         envelope: Fields for the envelope, the outcome among them.
         payload: Fields for the payload; empty where the event has none.
     """
@@ -626,6 +940,7 @@ class Parts:
     pseudonym: str | None
     envelope: dict[str, Json]
     payload: dict[str, Json]
+    about: str | None = None
 
 
 def take_apart(event: Event, *, pseudonym_of: Callable[[str], str]) -> Parts:
@@ -636,52 +951,69 @@ def take_apart(event: Event, *, pseudonym_of: Callable[[str], str]) -> Parts:
             or text.
     """
     acting: str | None = None
+    about: str | None = None
     envelope: dict[str, Json] = {"outcome": event.usual_outcome}
     payload: dict[str, Json] = {}
-    for name, place in places(type(event)):
-        value = getattr(event, name)
-        if place is Place.ACTOR:
+    for field in _layout(type(event)):
+        value = getattr(event, field.name)
+        if field.place is Place.ACTOR:
             acting = pseudonym_of(value) if value else None
             payload["person"] = plain(value)
-        elif place is Place.SUBJECT:
-            envelope["subject"] = {"pid": pseudonym_of(value)}
-            payload[name] = plain(value)
-        elif place is Place.UNNAMED:
+        elif field.place is Place.SUBJECT:
+            about = pseudonym_of(value)
+            envelope["subject"] = {"pid": about}
+            payload[field.name] = plain(value)
+        elif field.place is Place.UNNAMED:
             envelope["subject"] = {"pid": pseudonym_of(value)} if value else None
-        elif place is Place.PARTS:
-            _take_records_apart(name, value, envelope, payload)
-        elif place is Place.LABEL:
-            envelope[name] = NOT_OF_A_TOKEN.sub("_", value)[:LONGEST_TOKEN]
-        elif place is Place.ENVELOPE:
-            envelope[name] = _checked(event.type, name, value)
+        elif field.place is Place.PARTS:
+            envelope[field.path] = [_outside(record) for record in value]
+            inside: list[Json] = [_inside(record) for record in value]
+            if any(inside):
+                payload[field.name] = inside
+        elif field.leaves_out(value):
+            continue
+        elif field.path:
+            _put(envelope, field.path, _written(event.type, field, value))
         else:
-            payload[name] = plain(value)
-    return Parts(acting, envelope, payload)
+            payload[field.name] = plain(value)
+    return Parts(acting, envelope, payload, about)
 
 
-def _take_records_apart(
-    name: str,
-    records: tuple[object, ...],
-    envelope: dict[str, Json],
-    payload: dict[str, Json],
-) -> None:
-    outside: list[Json] = []
-    inside: list[Json] = []
-    for record in records:
-        layout = places(type(record))
-        outside.append(
-            {
-                part: _checked(name, part, getattr(record, part))
-                for part, place in layout
-                if place is Place.ENVELOPE
-            }
-        )
-        inside.append(
-            {part: plain(getattr(record, part)) for part, place in layout if place is Place.PAYLOAD}
-        )
-    envelope[name] = outside
-    if any(inside):
-        payload[name] = inside
+def _outside(record: object) -> dict[str, Json]:
+    """What of a record within an event stands in the envelope."""
+    kind = type(record)
+    written = [(field, getattr(record, field.name)) for field in _layout(kind) if field.path]
+    return {
+        field.path: _written(kind.__name__, field, value)
+        for field, value in written
+        if not field.leaves_out(value)
+    }
+
+
+def _inside(record: object) -> dict[str, Json]:
+    """What of a record within an event stands in the payload."""
+    return {
+        field.name: plain(getattr(record, field.name))
+        for field in _layout(type(record))
+        if not field.path
+    }
+
+
+def _put(envelope: dict[str, Json], path: str, value: Json) -> None:
+    *blocks, last = path.split(".")
+    place = envelope
+    for block in blocks:
+        deeper = place.setdefault(block, {})
+        if not isinstance(deeper, dict):
+            raise EventInvalid(f"The field {block} of an envelope is no block.")
+        place = deeper
+    place[last] = value
+
+
+def _written(owner: str, field: "_Field", value: object) -> Json:
+    if field.place is Place.LABEL:
+        return NOT_OF_A_TOKEN.sub("_", str(value))[:LONGEST_TOKEN]
+    return _checked(owner, field.name, value)
 
 
 def _checked(owner: str, name: str, value: object) -> Json:
@@ -692,6 +1024,52 @@ def _checked(owner: str, name: str, value: object) -> Json:
             "characters and no spaces. Text and names belong in a payload field."
         )
     return written
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Where a field of an event is written.
+
+    Attributes:
+        name: Its name in the class.
+        place: As declared.
+        path: Where it stands in the envelope; empty for what stands in the payload.
+        optional: Left out when nothing is known.
+    """
+
+    name: str
+    place: Place
+    path: str
+    optional: bool
+
+    def leaves_out(self, value: object) -> bool:
+        return self.optional and value in UNKNOWN
+
+
+_LAYOUTS: dict[type, tuple[_Field, ...]] = {}
+
+
+def _layout(kind: type) -> tuple[_Field, ...]:
+    """The fields of an event or of a part of one, worked out once."""
+    if kind not in _LAYOUTS:
+        _LAYOUTS[kind] = _laid_out(kind)
+    return _LAYOUTS[kind]
+
+
+def _laid_out(kind: type) -> tuple[_Field, ...]:
+    declared = dict(places(kind))
+    hints = get_type_hints(kind, include_extras=True)
+    defaults = {
+        field.name: field.default is not MISSING for field in fields(kind) if is_dataclass(kind)
+    }
+    layout = []
+    for name, place in declared.items():
+        notes = getattr(hints[name], "__metadata__", ())
+        path = next((note.path for note in notes if isinstance(note, Named)), name)
+        outside = place in {Place.ENVELOPE, Place.LABEL, Place.PARTS}
+        optional = defaults[name] or (outside and "." in path)
+        layout.append(_Field(name, place, path if outside else "", optional))
+    return tuple(layout)
 
 
 def places(kind: type) -> tuple[tuple[str, Place], ...]:
@@ -710,7 +1088,7 @@ def places(kind: type) -> tuple[tuple[str, Place], ...]:
         ]
         if len(declared) != 1:
             raise TypeError(f"{kind.__name__}.{field.name} does not declare where it is written")
-        if declared[0] is Place.ENVELOPE and field.name in RESERVED:
+        if declared[0] is Place.ENVELOPE and field.name in RESERVED - {"outcome"}:
             raise TypeError(f"{kind.__name__}.{field.name} takes a reserved name")
         layout.append((field.name, declared[0]))
     return tuple(layout)

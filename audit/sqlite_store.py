@@ -25,6 +25,8 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    case,
+    cast,
     create_engine,
     exists,
     func,
@@ -572,6 +574,10 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
                 document_table.c.seq == entry.seq, document_table.c.document == wanted.document
             )
         )
+    if wanted.outcome:
+        # A redacted line has no outcome, and is no JSON.
+        written = case((entry.line == b"", "{}"), else_=cast(entry.line, String))
+        conditions.append(func.json_extract(written, "$.outcome") == wanted.outcome)
     if wanted.first > 0:
         conditions.append(entry.seq >= wanted.first)
     if wanted.last is not None:

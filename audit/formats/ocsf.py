@@ -19,7 +19,7 @@ USER, ASSISTANT, RETRIEVER = 1, 2, 6
 VECTOR_DATABASE: Final = 7
 REGULAR_FILE: Final = 1
 OTHER: Final = 99
-FAILURES: Final = frozenset({"denied", "failed", "error", "refused", "quarantined"})
+FAILURES: Final = frozenset({"denied", "failed", "error", "refused", "quarantined", "missed"})
 
 Values = dict[str, Any]
 
@@ -34,13 +34,12 @@ class OcsfClass:
 
 
 API: Final = OcsfClass(6003, "API Activity", ("actor", "src_endpoint", "api", "resources"))
-DATASTORE: Final = OcsfClass(
-    6005, "Datastore Activity", ("actor", "src_endpoint", "database", "resources")
-)
+DATASTORE: Final = OcsfClass(6005, "Datastore Activity", ("actor", "src_endpoint", "database"))
 FILE_HOSTING: Final = OcsfClass(6006, "File Hosting Activity", ("actor", "src_endpoint", "file"))
 LIFECYCLE: Final = OcsfClass(6002, "Application Lifecycle", ("app",))
 AUTHENTICATION: Final = OcsfClass(3002, "Authentication", ("actor", "user", "service"))
 ENTITY: Final = OcsfClass(3004, "Entity Management", ("actor", "entity"))
+FAULT: Final = OcsfClass(6008, "Application Error", ())
 USERS: Final = OcsfClass(3007, "User Management", ("actor", "subject"))
 
 ACTIVITIES: Final[dict[int, dict[int, str]]] = {
@@ -51,6 +50,7 @@ ACTIVITIES: Final[dict[int, dict[int, str]]] = {
     3002: {1: "Logon", 2: "Logoff"},
     3004: {1: "Create", 2: "Read", 3: "Update", 4: "Delete"},
     3007: {2: "Update"},
+    6008: {1: "General Error"},
 }
 """Those of each class's activities that events are mapped to."""
 
@@ -60,13 +60,16 @@ MAPPING: Final[dict[str, tuple[OcsfClass, int]]] = {
     "auth.logout": (AUTHENTICATION, 2),
     "auth.lockout": (AUTHENTICATION, OTHER),
     "auth.mfa": (AUTHENTICATION, OTHER),
+    "session.revoke": (AUTHENTICATION, 2),
     "rag.ask": (API, 1),
     "rag.retrieve": (DATASTORE, 4),
     "rag.answer": (API, 2),
     "rag.refuse": (API, 2),
+    "rag.feedback": (API, 3),
     "access.denied": (API, 2),
     "doc.ingest": (FILE_HOSTING, 1),
     "doc.update": (FILE_HOSTING, 3),
+    "doc.reindex": (FILE_HOSTING, 3),
     "doc.move": (FILE_HOSTING, 7),
     "doc.delete": (FILE_HOSTING, 4),
     "doc.erase": (FILE_HOSTING, 4),
@@ -74,18 +77,28 @@ MAPPING: Final[dict[str, tuple[OcsfClass, int]]] = {
     "doc.download": (FILE_HOSTING, 2),
     "doc.quarantine": (FILE_HOSTING, OTHER),
     "admin.user.change": (USERS, 2),
+    "admin.role.change": (USERS, 2),
     "admin.config": (ENTITY, 3),
+    "acl.change": (ENTITY, 3),
+    "group.sync": (ENTITY, 3),
     "conversation.view": (ENTITY, 2),
     "conversation.delete": (ENTITY, 4),
     "hold.add": (ENTITY, 1),
     "hold.lift": (ENTITY, 4),
+    "hold.prevent": (ENTITY, OTHER),
+    "audit.approve": (ENTITY, OTHER),
     "audit.view": (API, 2),
     "audit.verify": (API, 2),
     "export.audit": (API, 2),
+    "export.data": (API, 2),
     "dsar.export": (API, 2),
     "audit.erasure": (ENTITY, 4),
     "audit.disposal": (ENTITY, 4),
     "audit.redaction": (ENTITY, 4),
+    "audit.checkpoint": (LIFECYCLE, OTHER),
+    "audit.heartbeat": (LIFECYCLE, OTHER),
+    "audit.gap": (FAULT, 1),
+    "clock.step": (FAULT, 1),
     "system.start": (LIFECYCLE, 3),
     "system.stop": (LIFECYCLE, 4),
 }

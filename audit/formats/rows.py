@@ -68,7 +68,7 @@ def row_of(entry: Entry) -> Row:
     """Return an entry's columns."""
     envelope, payload = entry.envelope, entry.payload or {}
     actor = envelope.get("actor")
-    milliseconds = envelope.get("milliseconds")
+    milliseconds = envelope.get("latency_ms", envelope.get("milliseconds"))
     return Row(
         seq=entry.sequence,
         leaf_hash=entry.leaf_hash,

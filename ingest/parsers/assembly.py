@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
 
 import numpy as np
 
@@ -31,8 +33,11 @@ _BULLET = re.compile(
 _LEADER = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$")
 _NOTE = re.compile(r"^(?:\(?\d{1,3}[).]?\s?(?=\D)|[*\u2020\u2021\u00a7])\s*\S")
 _PAGE_NUMBER = re.compile(
-    r"^(?:page\s+|[A-Z]-)?\W{0,2}(?:\d{1,4}|[ivxlc]{1,6})\W{0,2}(?:\s*(?:of|/)\s*\d{1,4})?$", re.I
+    r"^(?:page\s+|[A-Z]-)?\W{0,2}(?:(?P<digits>\d{1,4})|[ivxlc]{1,6})\W{0,2}"
+    r"(?:\s*(?:of|/)\s*\d{1,4})?$",
+    re.IGNORECASE,
 )
+_LONGEST_NUMBER = 20
 _DIGITS = re.compile(r"\d+")
 _BODIES = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
 _SET_CLOSE = (BlockKind.TABLE_ROW, BlockKind.LIST_ITEM)
@@ -86,35 +91,75 @@ def assemble(
 
 
 def _furniture(pages: Sequence[PageContent]) -> dict[int, set[int]]:
-    """Return the places in each page's rows of running headers, footers and page numbers."""
+    """Return the places in each page's rows of running headers, footers and page numbers.
+
+    They are what the rows nearest to a page's edge share with other pages, or count with them.
+    """
     seen: Counter[tuple[str, int]] = Counter()
-    candidates: list[tuple[int, int, tuple[str, int], bool]] = []
+    offsets: Counter[int] = Counter()
+    keys: list[dict[int, tuple[str, int]]] = []
+    numbers: list[dict[int, int]] = []
     for number, page in enumerate(pages):
-        margin = page.words.height * MARGIN_SHARE
-        low = page.words.height - margin
-        for place, row in enumerate(page.rows):
-            if margin <= row[0].y1 and row[0].y0 <= low:
-                continue
-            text = page.text(merged(row))
-            key = (_DIGITS.sub("#", text.lower()), round(row[0].y0 / 6))
-            seen[key] += 1
-            candidates.append((number, place, key, bool(_PAGE_NUMBER.match(text))))
+        keys.append(_margin_rows(page))
+        seen.update(keys[-1].values())
+        numbers.append(_number_rows(page, number))
+        offsets.update(set(numbers[-1].values()))
     enough = 2 if len(pages) < 6 else 3
-    marked: dict[int, set[int]] = {}
-    for number, place, key, is_number in candidates:
-        repeated = max(seen[key[0], key[1] + shift] for shift in (-1, 0, 1)) >= enough
-        if repeated or (is_number and _is_outermost(pages[number], place)):
-            marked.setdefault(number, set()).add(place)
+
+    def repeats(number: int, place: int) -> bool:
+        offset = numbers[number].get(place)
+        if offset is not None and (offsets[offset] >= enough or place in keys[number]):
+            return True
+        if place not in keys[number]:
+            return False
+        text, height = keys[number][place]
+        often = max(seen[text, height + shift] for shift in (-1, 0, 1)) >= enough
+        return often and not _heads_table(pages[number].rows, place)
+
+    marked = {}
+    for number, page in enumerate(pages):
+        downwards = sorted(range(len(page.rows)), key=lambda place: page.rows[place][0].y0)
+        heads = takewhile(partial(repeats, number), downwards)
+        feet = takewhile(partial(repeats, number), reversed(downwards))
+        marked[number] = {*heads, *feet}
     return marked
 
 
-def _is_outermost(page: PageContent, place: int) -> bool:
-    """Say whether a row stands alone above or below everything else in the page's margin."""
-    own = page.rows[place][0]
-    others = [row[0] for number, row in enumerate(page.rows) if number != place]
-    near = page.words.height * 0.02
-    below = all(other.y0 < own.y0 + near for other in others)
-    return below or all(other.y1 > own.y1 - near for other in others)
+def _margin_rows(page: PageContent) -> dict[int, tuple[str, int]]:
+    """Return for the rows in the page's margins what is compared between pages."""
+    margin = page.words.height * MARGIN_SHARE
+    low = page.words.height - margin
+    return {
+        place: (_DIGITS.sub("#", page.text(merged(row)).lower()), round(row[0].y0 / 6))
+        for place, row in enumerate(page.rows)
+        if row[0].y1 < margin or row[0].y0 > low
+    }
+
+
+def _number_rows(page: PageContent, number: int) -> dict[int, int]:
+    """Return for the first and the last row that hold a page number only how far it is ahead."""
+    if not page.rows:
+        return {}
+    places = range(len(page.rows))
+    outermost = {
+        min(places, key=lambda place: page.rows[place][0].y0),
+        max(places, key=lambda place: page.rows[place][0].y1),
+    }
+    found = {}
+    for place in outermost:
+        text = page.text(merged(page.rows[place]))
+        if len(text) <= _LONGEST_NUMBER and (told := _PAGE_NUMBER.match(text)):
+            digits = told["digits"]
+            found[place] = (int(digits) if digits else 0) - number
+    return found
+
+
+def _heads_table(rows: Sequence[list[Line]], place: int) -> bool:
+    """Say whether the row right below has several cells too: a table that goes on."""
+    if len(rows[place]) < 3 or place + 1 == len(rows) or len(rows[place + 1]) < 3:
+        return False
+    own, below = rows[place][0], rows[place + 1][0]
+    return 0 <= below.y0 - own.y1 < 1.5 * (own.y1 - own.y0)
 
 
 def _parted(
@@ -379,7 +424,7 @@ def _broken_with_hyphen(pages: Iterable[PageWords]) -> set[str]:
         return set()
     whole = {pair.replace("-", "") for pair in broken}
     for words in contents:
-        for text in words.texts:
+        for text in set(words.texts):
             bare = text.strip(_AROUND).lower()
             if bare in broken or bare in whole:
                 seen.add(bare)

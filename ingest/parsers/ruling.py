@@ -13,7 +13,8 @@ from ingest.parsers.page_words import Flags, Floats, PageSpace
 from ingest.parsers.pdfium_calls import address_of, direct
 
 MAXIMUM_OBJECTS = 20_000
-MAXIMUM_SEGMENTS = 4_000
+MAXIMUM_SEGMENTS = 12
+"""Of one path that may frame cells; curves and charts have more."""
 MAXIMUM_STROKES = 2_500
 THIN_POINTS = 3.0
 REACH_POINTS = 2.5
@@ -21,6 +22,7 @@ REACH_POINTS = 2.5
 
 _object_at = direct(raw.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
 _kind_of = direct(raw.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
+_length_of = direct(raw.FPDFPath_CountSegments, ctypes.c_int, ctypes.c_void_p)
 _bounds_of = direct(
     raw.FPDFPageObj_GetBounds, ctypes.c_int, ctypes.c_void_p, *[ctypes.c_void_p] * 4
 )  # fmt: skip
@@ -98,28 +100,31 @@ def _strokes(page: pdfium.PdfPage) -> set[Stroke]:
     told = np.fromiter(map(_bounds_of, paths, *columns), dtype=bool, count=len(paths))
     sides = bounds[:, 2:] - bounds[:, :2]
     thin, long = sides.min(axis=1) <= THIN_POINTS, sides.max(axis=1) > 2 * THIN_POINTS
+    drawn = [paths[place] for place in np.flatnonzero(told & long & ~thin).tolist()]
+    lengths = map(_length_of, drawn)
     segments = [
         segment
-        for place in np.flatnonzero(told & long & ~thin).tolist()
-        for segment in _segments_of_path(ctypes.cast(paths[place], raw.FPDF_PAGEOBJECT))
+        for path, length in zip(drawn, lengths, strict=True)
+        if length <= MAXIMUM_SEGMENTS
+        for segment in _segments_of_path(ctypes.cast(path, raw.FPDF_PAGEOBJECT), length)
     ]
     found = [bounds[told & long & thin], np.array(segments, dtype=np.float32).reshape(-1, 4)]
     boxes = PageSpace(page).boxes(np.vstack(found))
     return set(starmap(_straight, boxes.tolist()))
 
 
-def _segments_of_path(path: object) -> Iterable[tuple[float, float, float, float]]:
+def _segments_of_path(path: object, length: int) -> Iterable[tuple[float, float, float, float]]:
     fill, stroked = ctypes.c_int(), ctypes.c_int()
     raw.FPDFPath_GetDrawMode(path, ctypes.byref(fill), ctypes.byref(stroked))
     if stroked.value:
-        yield from _straight_segments(path)
+        yield from _straight_segments(path, length)
 
 
-def _straight_segments(path: object) -> Iterable[tuple[float, float, float, float]]:
+def _straight_segments(path: object, length: int) -> Iterable[tuple[float, float, float, float]]:
     matrix = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(path, ctypes.byref(matrix))
     start = last = (0.0, 0.0)
-    for index in range(min(raw.FPDFPath_CountSegments(path), MAXIMUM_SEGMENTS)):
+    for index in range(length):
         segment = raw.FPDFPath_GetPathSegment(path, index)
         x, y = ctypes.c_float(), ctypes.c_float()
         raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y))

@@ -19,8 +19,8 @@ from ingest.parsers.ruling import Grid
 STRIP_POINTS = 5.0
 STRIP_SIZES = 0.5
 """A white strip that parts columns is at least this wide, in points and in type sizes."""
-ROW_GAP_HEIGHTS = 2.2
-LABEL_ROWS = 3
+ROW_GAP_HEIGHTS = 3.0
+LABEL_ROWS = 6
 """So many rows may follow each other that fill the first column only."""
 LABEL_WORDS = 16
 HEADER_ROWS = 4
@@ -34,6 +34,16 @@ _BULLET = re.compile(
 )
 _UNIT_BEFORE = re.compile(r"^(?:US|C|A|NZ|HK)?[$\u00a3\u20ac\u00a5]?\(?$")
 _UNIT_AFTER = re.compile(r"^[)%*\u2020\u2021]+$|^\((?:[a-z]|\d)\)$|^(?:pts|bps|x)\.?$")
+
+
+_DATE = re.compile(
+    r"^(?:\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|(?:FY|Q[1-4]|H[12])\s?'?\d{2,4}"
+    r"|(?:\d{1,2} )?[A-Z][a-z]{2,8}\.? \d{1,2}(?:, ?\d{4})?|(?:19|20)\d\d[-/\u2013]\d{2,4})$"
+)
+_YEAR = re.compile(r"^(?:19|20)\d\d$")
+_NOTHING = frozenset("-\u2013\u2014")
+UNITS = 0.9
+"""So much of a column must be currency signs and the like for it to go with the next."""
 
 
 class LineLike(Protocol):
@@ -123,22 +133,45 @@ class TableFinder:
 
     def parted(self, rows: Sequence[list[L]]) -> Iterator[list[L] | list[Row]]:
         """Yield the rows in order, those that make a table without lines as its rows."""
+        waiting: list[list[L]] = []
         place = 0
         while place < len(rows):
             end = self._end_of_run(rows, place) if self._is_broken(rows[place]) else place
-            table = self._table(rows[place:end]) if end - place > 1 else None
+            run = rows[place:end]
+            above = self._titles(waiting, run) if len(run) > 1 else 0
+            table = self._table([*waiting[len(waiting) - above :], *run]) if len(run) > 1 else None
             if table is None:
-                yield rows[place]
+                waiting.append(rows[place])
                 place += 1
             else:
+                yield from waiting[: len(waiting) - above]
+                waiting = []
                 yield table.finished()
                 place = end
+        yield from waiting
+
+    def _titles(self, above: Sequence[list[L]], run: Sequence[list[L]]) -> int:
+        """Return how many rows above a table stand over its columns and name several of them."""
+        below, count = run[0], 0
+        left = min(row[1].x0 for row in run if len(row) > 1) - STRIP_POINTS
+        for row in reversed(above[-HEADER_ROWS:]):
+            line = row[0]
+            high = line.y1 - line.y0
+            near = -high < below[0].y0 - line.y1 < 1.5 * high
+            inside = line.x0 >= left and line.x1 < max(r[-1].x1 for r in run) + high
+            if not near or not inside or len(row) > 1 or len(line) > TITLE_WORDS:
+                break
+            below, count = row, count + 1
+        return count
 
     def _is_broken(self, row: Sequence[L]) -> bool:
         """Say whether a row may be one of a table: several cells, and not a marked list item."""
         if len(row) < 2:
             return False
         return len(row) > 2 or not self._is_bullet(row[0])
+
+    def _has_amount(self, row: Sequence[L]) -> bool:
+        return any(_is_amount(self._text(range(line.start, line.end))) for line in row[1:])
 
     def _is_bullet(self, line: L) -> bool:
         return len(line) == 1 and bool(_BULLET.match(self._texts[line.start]))
@@ -168,10 +201,11 @@ class TableFinder:
         broken = [row for row in rows if self._is_broken(row)]
         if len(broken) < 2:
             return None
-        edges = self._edges(broken)
+        figures = [row for row in broken if self._has_amount(row)]
+        edges = self._edges(figures if len(figures) > 1 else broken)
         if not len(edges):
             return None
-        edges = self._without_units(rows, edges)
+        edges = self._without_units(figures, edges)
         if not len(edges) or (len(edges) == 1 and len(broken) < 3):
             return None
         bands = [self._cells(row, edges) for row in rows]
@@ -207,8 +241,6 @@ class TableFinder:
         """Return the edges without those between an amount and its sign."""
         kinds: list[list[str]] = [[] for _ in range(len(edges) + 1)]
         for row in rows:
-            if not self._is_broken(row):
-                continue
             boxes = self._words.boxes[row[0].start : row[-1].end]
             places = np.searchsorted(edges, (boxes[:, 0] + boxes[:, 2]) / 2).tolist()
             for place, text in zip(places, self._texts[row[0].start : row[-1].end], strict=True):
@@ -216,10 +248,9 @@ class TableFinder:
         keep = []
         for number in range(len(edges)):
             before, after = kinds[number], kinds[number + 1]
-            unit_before = bool(before) and all(map(_UNIT_BEFORE.match, before))
-            unit_after = bool(after) and all(map(_UNIT_AFTER.match, after))
-            empty = not after and number + 1 == len(edges)
-            keep.append(not unit_before and not unit_after and not empty)
+            unit_before = _mostly(_UNIT_BEFORE, before)
+            unit_after = _mostly(_UNIT_AFTER, after)
+            keep.append(not unit_before and not unit_after and (bool(after) or not rows))
         kept: Integers = edges[np.array(keep, dtype=bool)]
         return kept
 
@@ -260,7 +291,7 @@ class TableFinder:
     def _header_count(self, bands: Sequence[list[list[int]]]) -> int:
         """Return how many rows at the top name the columns."""
         for number, cells in enumerate(bands):
-            if any(is_figure(self._text(cell)) for cell in cells[1:] if cell):
+            if any(_is_amount(self._text(cell)) for cell in cells[1:] if cell):
                 return number if number <= HEADER_ROWS else 0
             only_label = cells[0] and not any(cells[1:])
             if only_label and number:
@@ -302,7 +333,8 @@ class TableFinder:
         for cells in bands:
             above = whole[-1] if whole else None
             goes_on = bool(cells[0]) and self._texts[cells[0][0]][:1].islower()
-            if above and goes_on and above[0] and not any(above[1:]):
+            alone = above is not None and bool(above[0]) and not any(above[1:])
+            if above and alone and (goes_on or not cells[0]):
                 above[0].extend(cells[0])
                 above[1:] = cells[1:]
             elif above and goes_on and above[0] and not any(cells[1:]):
@@ -347,10 +379,19 @@ class TableFinder:
                 tops.append(middle)
                 lines.append([[] for _ in cells])
             lines[-1][column].append(word)
-        filled = sum(sum(map(bool, line)) > 1 for line in lines)
-        if len(lines) < 4 or filled < 0.8 * len(lines):
+        if not self._are_rows(lines):
             return [cells]
         return [[self._in_lines(cell) for cell in line] for line in lines]
+
+    def _are_rows(self, lines: Sequence[list[list[int]]]) -> bool:
+        """Say whether lines that no rule parts are rows of their own, not text that runs over."""
+        filled = sum(sum(map(bool, line)) > 1 for line in lines)
+        if len(lines) > 3:
+            return filled >= 0.8 * len(lines)
+        begun = all(
+            cell and not self._texts[cell[0]][0].islower() for line in lines[1:] for cell in line
+        )
+        return len(lines) > 1 and len(lines[0]) > 2 and all(map(all, lines)) and begun
 
     def _in_lines(self, words: list[int]) -> list[int]:
         """Return words from top to bottom and left to right, whatever order they were drawn in."""
@@ -372,3 +413,14 @@ class TableFinder:
 
     def _text(self, words: Sequence[int]) -> str:
         return " ".join([self._texts[word] for word in words])
+
+
+def _is_amount(text: str) -> bool:
+    """Say whether a cell holds an amount: figures that are no year and no date."""
+    if text in _NOTHING:
+        return True
+    return is_figure(text) and not _YEAR.match(text) and not _DATE.match(text)
+
+
+def _mostly(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
+    return bool(texts) and sum(map(bool, map(pattern.match, texts))) >= UNITS * len(texts)

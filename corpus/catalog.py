@@ -7,6 +7,7 @@ document that is *withdrawn* takes all its versions with it: nothing of it can b
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sql
@@ -26,10 +27,13 @@ from corpus.documents import (
     VersionId,
     Word,
 )
+from corpus.erasures import Erasures
 from corpus.errors import PathTaken, UnknownVersion
 from corpus.grounds import marking_in, relist
 from corpus.holds import Holds
+from corpus.intakes import Intakes
 from corpus.permissions import move_entries, note_indexed
+from corpus.plans import Plans
 from corpus.records import (
     AccessRule,
     FileOutcome,
@@ -41,7 +45,7 @@ from corpus.records import (
     Source,
     Staged,
 )
-from corpus.runs import Runs
+from corpus.runs import Runs, write_outcome
 from corpus.sources import (
     Sources,
     document_at,
@@ -54,7 +58,7 @@ from corpus.sources import (
     unknown_document,
     write_known_file,
 )
-from corpus.tables import LIVE, PRESENT, STAGED, SUPERSEDED, WITHDRAWN
+from corpus.tables import LIVE, PLANNED, PRESENT, RECORDING, RUNNING, STAGED, SUPERSEDED, WITHDRAWN
 from corpus.versions import (
     Texts,
     all_chunks,
@@ -92,7 +96,7 @@ __all__ = [
 ]
 
 
-class Catalog(Sources, Runs, Directory):
+class Catalog(Sources, Runs, Directory, Plans, Intakes, Erasures):
     """Everything known of the documents, in one database; may be used from any thread.
 
     Every method that changes something does so in one transaction: all of it or nothing.
@@ -159,10 +163,12 @@ class Catalog(Sources, Runs, Directory):
         chunks: Sequence[Chunk],
         size: int,
         modified_ns: int,
+        planned: int | None = None,
     ) -> Staged:
         """Store a new version of the document at a path, invisible until it is published.
 
-        Without a title of its own it is shown under the name of its file.
+        Without a title of its own it is shown under the name of its file. Given its place in
+        the plan of a run (``PlannedFile.sequence``), the plan names the version from then on.
 
         Raises:
             UnknownSource: There is none with this id.
@@ -194,6 +200,12 @@ class Catalog(Sources, Runs, Directory):
             )
             store_parsed(connection, version_id, parsed)
             chunk_ids = store_chunks(connection, version_id, chunks)
+            if planned is not None:
+                connection.execute(
+                    tables.run_file.update()
+                    .where(tables.run_file.c.sequence == planned)
+                    .values(version_id=version_id)
+                )
             relist(connection, source, self._levels, below=path)
             access_list = AccessListId(document_row(connection, document_id).access_list_id)
             if number == 1:
@@ -209,55 +221,96 @@ class Catalog(Sources, Runs, Directory):
         Raises:
             UnknownVersion: It is neither staged nor live, or its document was withdrawn.
         """
-        version = tables.version
         with self._database.writing() as connection:
-            row = version_row(connection, version_id)
-            if row.state == LIVE:
-                return []
-            if row.state != STAGED or row.withdrawal != PRESENT:
-                raise UnknownVersion(
-                    f"Version {version_id} cannot be published: it is not staged any more. "
-                    "Ingest its file again."
-                )
-            earlier = (version.c.document_id == row.document_id) & (version.c.state == LIVE)
-            superseded = connection.scalars(sql.select(version.c.version_id).where(earlier)).all()
-            connection.execute(version.update().where(earlier).values(state=SUPERSEDED))
-            connection.execute(
-                version.update()
-                .where(version.c.version_id == version_id)
-                .values(state=LIVE, published_at=self._clock())
+            return self._publish(connection, version_id)
+
+    def publish_all(
+        self, settled: Sequence[tuple[VersionId, RunId, FileOutcome]]
+    ) -> list[list[VersionId]]:
+        """Make staged versions live and settle their files in their runs, all or none.
+
+        Returns:
+            For each the versions that it superseded.
+
+        Raises:
+            UnknownVersion: As ``publish``.
+        """
+        superseded: list[list[VersionId]] = []
+        with self._database.writing() as connection:
+            for version_id, run_id, outcome in settled:
+                earlier = self._publish(connection, version_id, run_id)
+                name = "updated" if earlier else outcome.outcome
+                write_outcome(connection, run_id, replace(outcome, outcome=name))
+                superseded.append(earlier)
+        return superseded
+
+    def _publish(
+        self, connection: sql.Connection, version_id: VersionId, run_id: RunId | None = None
+    ) -> list[VersionId]:
+        version, run = tables.version, tables.run
+        row = version_row(connection, version_id)
+        if row.state == LIVE:
+            return []
+        if row.state != STAGED or row.withdrawal != PRESENT:
+            raise UnknownVersion(
+                f"Version {version_id} cannot be published: it is not staged any more. "
+                "Ingest its file again."
             )
-            write_known_file(
-                connection,
-                row.source_id,
-                row.document_path,
-                document_id=row.document_id,
-                original=row.original,
-                size=row.size,
-                modified_ns=row.modified_ns,
-                reason=None,
-                detail=None,
-                quarantined_at=None,
-            )
+        earlier = (version.c.document_id == row.document_id) & (version.c.state == LIVE)
+        superseded = connection.scalars(sql.select(version.c.version_id).where(earlier)).all()
+        connection.execute(version.update().where(earlier).values(state=SUPERSEDED))
+        connection.execute(
+            version.update()
+            .where(version.c.version_id == version_id)
+            .values(state=LIVE, published_at=self._clock())
+        )
+        seen: dict[str, object] = {}
+        if run_id is not None:
+            sequence = sql.select(run.c.sequence).where(run.c.run_id == run_id)
+            seen["seen_in"] = sequence.scalar_subquery()
+        write_known_file(
+            connection,
+            row.source_id,
+            row.document_path,
+            document_id=row.document_id,
+            original=row.original,
+            size=row.size,
+            modified_ns=row.modified_ns,
+            reason=None,
+            detail=None,
+            quarantined_at=None,
+            **seen,
+        )
         return [VersionId(found) for found in superseded]
 
     def discard_staged(self) -> list[VersionId]:
-        """Remove every version that was staged and never published; return them.
-
-        For the start after a crash, when nobody is staging.
-        """
+        """Remove every version that was staged and that no run will publish; return them."""
         version, document = tables.version, tables.document
-        with self._database.writing() as connection:
-            staged = connection.scalars(
-                sql.select(version.c.version_id).where(version.c.state == STAGED)
-            ).all()
-            delete_versions(connection, staged)
-            connection.execute(
-                document.delete().where(
-                    document.c.document_id.not_in(sql.select(version.c.document_id))
-                )
+        files, run = tables.run_file, tables.run
+        planned = (
+            sql.select(files.c.version_id)
+            .join(run, run.c.run_id == files.c.run_id)
+            .where(
+                files.c.version_id.is_not(None),
+                files.c.outcome.in_([PLANNED, RECORDING]),
+                run.c.state == RUNNING,
             )
-        return [VersionId(found) for found in staged]
+        )
+        with self._database.writing() as connection:
+            stray = connection.execute(
+                sql.select(version.c.version_id, version.c.document_id).where(
+                    version.c.state == STAGED, version.c.version_id.not_in(planned)
+                )
+            ).all()
+            delete_versions(connection, [row.version_id for row in stray])
+            for some in portions([row.document_id for row in stray]):
+                connection.execute(
+                    document.delete().where(
+                        document.c.document_id.in_(some),
+                        document.c.document_id.not_in(sql.select(version.c.document_id)),
+                    )
+                )
+        return [VersionId(row.version_id) for row in stray]
 
     def withdraw_document(self, document_id: DocumentId) -> list[VersionId]:
         """Make a document and all its versions unreadable at once; return those versions.

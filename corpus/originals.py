@@ -3,11 +3,17 @@
 import errno
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.documents import OriginalHash
 from corpus.errors import OriginalMissing, OriginalsUnavailable
+
+
+UNFINISHED = ".keeping-"
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Originals:
@@ -52,6 +58,31 @@ class Originals:
         except OSError as error:
             raise _unavailable(self._folder, error) from error
 
+    def remove(self, original: OriginalHash) -> int:
+        """Destroy an original and its rendition; return how many files that were."""
+        removed = 0
+        for path in (self.path(original), self.rendition_path(original)):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _unavailable(self._folder, error) from error
+            removed += 1
+            _sync_folder(path.parent)
+        return removed
+
+    def hashes(self) -> Iterator[OriginalHash]:
+        """Yield every original that is kept."""
+        for path in self._folder.glob("??/*"):
+            if _HASH.fullmatch(path.name):
+                yield OriginalHash(path.name)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a process that ended suddenly was just writing."""
+        for path in self._folder.glob(f"??/{UNFINISHED}*"):
+            path.unlink(missing_ok=True)
+
     def path(self, original: OriginalHash) -> Path:
         """Return where an original stands, whether or not it is kept."""
         return self._folder / original[:2] / original
@@ -71,7 +102,7 @@ class Originals:
 
 
 def _write_whole(target: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".keeping-")
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED)
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -125,7 +125,7 @@ class Run:
         run_id: Its id.
         source_id: What it goes over.
         source: That source's name.
-        state: "queued", "running", "done" or "failed".
+        state: "queued", "running", "paused", "asking", "done", "failed" or "cancelled".
         queued_at: When it was asked for (UTC).
         started_at: None while queued.
         finished_at: None until done or failed.
@@ -134,7 +134,15 @@ class Run:
         pages: Pages taken in.
         chunks: Chunks taken in.
         current: Path of the file being dealt with.
-        error: Why it failed.
+        error: Why it failed, or what it asks.
+        sequence: Grows from run to run.
+        priority: The higher is done first.
+        wanted: "pause" or "cancel" once somebody asked for it; else empty.
+        options: What was asked for besides the usual.
+        attempt: How often it was tried again after a failure that may pass.
+        not_before: When it is tried again (UTC); None for at once.
+        unchanged: Files left as they were.
+        gone: Files that are known and no longer listed, while it asks about them.
     """
 
     run_id: RunId
@@ -150,6 +158,80 @@ class Run:
     chunks: int
     current: str
     error: str
+    sequence: int = 0
+    priority: int = 0
+    wanted: str = ""
+    options: frozenset[str] = frozenset()
+    attempt: int = 0
+    not_before: datetime | None = None
+    unchanged: int = 0
+    gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file of a run that is still to be read.
+
+    Attributes:
+        sequence: Its place in the run.
+        path: Relative to the source.
+        size: In bytes, as listed.
+        modified_ns: As listed.
+        original: Hash of its bytes where they are kept already: a part of a container.
+        version_id: The version staged for it; None before.
+        recording: Whether its event may be on record already.
+    """
+
+    sequence: int
+    path: str
+    size: int
+    modified_ns: int
+    original: OriginalHash | None = None
+    version_id: VersionId | None = None
+    recording: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
+    """A process that brings documents in.
+
+    Attributes:
+        worker_id: Its id, new at every start.
+        name: Host and process.
+        beat_at: When it last said that it lives (UTC).
+    """
+
+    worker_id: str
+    name: str
+    beat_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How a source is gone over, and when.
+
+    Attributes:
+        url: Address of a place that is not a folder of this machine; never with a password.
+        include: Patterns of which a path must match one; empty takes everything.
+        exclude: Patterns that leave a path out.
+        maximum_bytes: Larger files are left out; None leaves it to the settings.
+        gone_share: The run asks when more than this share of the files is gone; None leaves
+            it to the settings.
+        priority: Of its runs; the higher is done first.
+        cron: When it is gone over by itself; empty for never.
+        zone: Time zone of the cron line, as IANA names it.
+        next_at: When that is next (UTC).
+    """
+
+    url: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    maximum_bytes: int | None = None
+    gone_share: float | None = None
+    priority: int = 0
+    cron: str = ""
+    zone: str = "UTC"
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +240,8 @@ class FileOutcome:
 
     Attributes:
         path: Relative to the source.
-        outcome: "added", "updated", "unchanged", "moved", "quarantined", "withdrawn" or
-            "excluded".
+        outcome: "added", "updated", "unchanged", "moved", "opened", "quarantined", "withdrawn"
+            or "excluded".
         reason: Why, when it was not taken in.
         remedy: What the operator can do about it.
         pages: Pages taken in.

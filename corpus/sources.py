@@ -105,7 +105,7 @@ class Sources(Part):
         known = tables.known_file
         query = sql.select(known).where(known.c.source_id == source_id)
         with self._database.reading() as connection:
-            return {row.path: _known_file(row) for row in connection.execute(query)}
+            return {row.path: known_file_from(row) for row in connection.execute(query)}
 
     def quarantine(
         self,
@@ -260,7 +260,8 @@ def write_known_file(
         connection.execute(known.insert().values(source_id=source_id, path=path, **values))
 
 
-def _known_file(row: sql.Row[Any]) -> KnownFile:
+def known_file_from(row: sql.Row[Any]) -> KnownFile:
+    """Make a known file of a row of its table."""
     return KnownFile(
         path=row.path,
         original=None if row.original is None else OriginalHash(row.original),

@@ -33,6 +33,13 @@ QUEUED = "queued"
 RUNNING = "running"
 DONE = "done"
 FAILED = "failed"
+PAUSED = "paused"
+ASKING = "asking"
+CANCELLED = "cancelled"
+
+PLANNED = "planned"
+RECORDING = "recording"
+"""Of a file of a run: still to be read; about to be put on record."""
 
 PRESENT = ""
 """In ``removal`` and ``withdrawal``: still there. Otherwise the row's own id, so that a name or
@@ -311,6 +318,7 @@ known_file = Table(
     Column("quarantined_at", UtcTime),
     Column("size", BigInteger, nullable=False),
     Column("modified_ns", BigInteger, nullable=False),
+    Column("seen_in", Integer, nullable=False, server_default="0"),
 )
 
 run = Table(
@@ -329,6 +337,14 @@ run = Table(
     Column("chunks", Integer, nullable=False),
     Column("current", PathText, nullable=False),
     Column("error", Text, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("worker_id", String(36), nullable=False, server_default=""),
+    Column("wanted", String(16), nullable=False, server_default=""),
+    Column("options", Text, nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("unchanged", Integer, nullable=False, server_default="0"),
+    Column("gone", Integer, nullable=False, server_default="0"),
 )
 
 run_file = Table(
@@ -343,7 +359,50 @@ run_file = Table(
     Column("pages", Integer, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("title", Text, nullable=False),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("modified_ns", BigInteger, nullable=False, server_default="0"),
+    Column("original", String(64)),
+    Column("version_id", String(36)),
     UniqueConstraint("run_id", "path"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("worker_id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("beat_at", UtcTime, nullable=False),
+)
+
+intake = Table(
+    "intake",
+    metadata,
+    Column("source_id", ForeignKey("source.source_id"), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("include", Text, nullable=False),
+    Column("exclude", Text, nullable=False),
+    Column("maximum_bytes", BigInteger),
+    Column("gone_share", Float),
+    Column("priority", Integer, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("next_at", UtcTime),
+)
+"""How a source is gone over, and when."""
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("document_id", ForeignKey("document.document_id"), primary_key=True),
+    Column("step", String(16), nullable=False, index=True),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("places", Text, nullable=False),
+    Column("held_by", Text, nullable=False),
+    Column("finished_at", UtcTime),
 )
 
 hold = Table(

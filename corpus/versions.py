@@ -33,7 +33,7 @@ ASKED_AT_ONCE = 500
 TEXTS_KEPT = 32
 """Decompressed texts held for reading chunks: a search rarely touches more documents."""
 
-Id = TypeVar("Id", bound=str)
+Id = TypeVar("Id")
 
 
 class Texts:

@@ -3,6 +3,8 @@
 IngestError
 ├── Quarantined      one file cannot be taken in; the run goes on
 ├── SourceMissing    the folder itself is not there; the run cannot start
+│   └── SourceAway   the same, and it may be back soon
+├── SourceAsks       so much is gone that somebody has to say whether that is right
 ├── StorageFailed    nothing can be written any more; the run stops
 └── RecordFailed     the record cannot be written; the run stops
 """
@@ -30,6 +32,23 @@ class Quarantined(IngestError):
 
 class SourceMissing(IngestError):
     """The source's folder cannot be listed."""
+
+
+class SourceAway(SourceMissing):
+    """The place does not answer now; asked again later it may."""
+
+
+class SourceAsks(IngestError):
+    """More documents are gone than a person would usually take away.
+
+    Args:
+        message: For the operator.
+        gone: How many.
+    """
+
+    def __init__(self, message: str, *, gone: int) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 class StorageFailed(IngestError):

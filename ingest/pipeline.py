@@ -5,19 +5,17 @@ and rows are staged unseen, the event is written, and only then a version become
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from time import perf_counter
+from typing import Protocol
 
+from audit.entries import Entry
 from audit.errors import AuditUnavailable
-from audit.events import (
-    DocumentIngested,
-    DocumentMoved,
-    DocumentQuarantined,
-    DocumentUpdated,
-    DocumentWithdrawn,
-)
+from audit.events import DocumentMoved, DocumentWithdrawn
 from audit.log import AuditLog
 from corpus.catalog import Catalog
 from corpus.documents import DocumentId, OriginalHash, VersionId
@@ -25,19 +23,31 @@ from corpus.embedding import Embedder
 from corpus.errors import CorpusError
 from corpus.index import Point, VectorIndex
 from corpus.index.bm25 import Bm25Encoder
+from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
-from corpus.records import FileOutcome, KnownFile, RunId, Source, Staged
+from corpus.records import FileOutcome, Intake, KnownFile, PlannedFile, Run, RunId, Source
 from corpus.runs import utc_now
+from corpus.tables import CANCELLED, PAUSED, QUEUED
 from ingest.chunking import index_text, search_text
-from ingest.errors import IngestError, Quarantined, RecordFailed, StorageFailed
+from ingest.errors import (
+    IngestError,
+    Quarantined,
+    RecordFailed,
+    SourceAsks,
+    StorageFailed,
+)
+from ingest.parts import PART_MARK
+from ingest.places import open_place
 from ingest.quarantine import Reason
-from ingest.reading import Readers, ReadFile, RefusedFile
 from ingest.settings import IngestSettings
-from ingest.sources import ExcludedFile, FoundFile, Listed, UnreadableFile, hash_of, list_folder
+from ingest.sources import ExcludedFile, FoundFile, Listed, Place, Rules, UnreadableFile, sha256_of
+from ingest.steps import OpenPlace, Steps, refused
 
-GROUP_CHUNKS = 96
-GROUP_DOCUMENTS = 16
-"""Documents are embedded and published in groups: full batches, one flush to disk for each."""
+LISTED_AT_ONCE = 500
+"""Files compared with the catalog in one query; a source may have a million."""
+
+IN_FLIGHT = 12
+"""Documents between their first step and their last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +76,51 @@ class Report:
     """What a run did.
 
     Attributes:
-        files: One outcome a file.
+        files: One outcome for each file that was not left as it was.
+        totals: How many files came to each outcome, the unchanged ones too.
         seconds: Wall time.
-        steps: Seconds of each step; parsing runs beside the others.
+        steps: Seconds of each step; they run beside each other.
         complete: False when it was stopped before the end.
     """
 
     files: list[FileOutcome]
+    totals: dict[str, int]
     seconds: float
     steps: dict[str, float]
     complete: bool = True
 
 
-@dataclass(slots=True)
-class _Plan:
-    """What is to be done, decided before anything is changed."""
+class Jobs(Protocol):
+    """Does the three steps of a document, each at least once, whatever happens to the process."""
 
-    to_read: list[FoundFile] = field(default_factory=list)
-    moved: list[tuple[FoundFile, KnownFile]] = field(default_factory=list)
-    gone: list[KnownFile] = field(default_factory=list)
-    settled: list[FileOutcome] = field(default_factory=list)
-    unreadable: list[tuple[FoundFile | UnreadableFile, Quarantined]] = field(default_factory=list)
+    def start(self, run_id: RunId, sequence: int) -> "Future[None]":
+        """Begin with a planned file; the future tells when it is done."""
 
-    @property
-    def files_total(self) -> int:
-        """Outcomes the run will have."""
-        withdrawn = sum(1 for known in self.gone if known.document_id)
-        listed = len(self.to_read) + len(self.moved) + len(self.settled) + len(self.unreadable)
-        return listed + withdrawn
+
+class Threads:
+    """Jobs that last as long as this process: for a run that nobody else would take over.
+
+    Args:
+        steps: What a job does.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="document")
+
+    def start(self, run_id: RunId, sequence: int) -> "Future[None]":
+        """See ``Jobs``."""
+        del run_id
+        return self._pool.submit(self._do, sequence)
+
+    def close(self) -> None:
+        """Wait for what has begun."""
+        self._pool.shutdown()
+
+    def _do(self, sequence: int) -> None:
+        if self._steps.read(sequence):
+            self._steps.index(sequence)
+            self._steps.publish(sequence)
 
 
 def _ignore(_progress: Progress) -> None:
@@ -116,6 +143,8 @@ class Pipeline:
         record: Where everything is written down first.
         settings: Limits of reading.
         clock: Gives the time in UTC.
+        vectors: The embedder with a memory; None embeds everything anew.
+        places: Gives access to a source.
     """
 
     def __init__(
@@ -129,32 +158,66 @@ class Pipeline:
         record: AuditLog,
         settings: IngestSettings,
         clock: Callable[[], datetime] = utc_now,
+        vectors: KeptVectors | None = None,
+        places: OpenPlace | None = None,
     ) -> None:
-        self._catalog = catalog
-        self._originals = originals
-        self._index = index
-        self._embedder = embedder
+        self.catalog = catalog
+        self.originals = originals
+        self.index = index
+        self.record = record
+        self.settings = settings
+        self.clock = clock
+        self.vectors = vectors
+        self._vectors = vectors or embedder
         self._bm25 = bm25
-        self._record = record
-        self._settings = settings
-        self._clock = clock
+        self._open_place = places or open_place
+        self.steps = Steps(
+            catalog=catalog,
+            originals=originals,
+            index=index,
+            vectors=self._vectors,
+            bm25=bm25,
+            record=record,
+            settings=settings,
+            open_place=self._open_place,
+            clock=clock,
+        )
 
-    def recover(self) -> None:
-        """Put right what a crash left: afterwards catalog and index tell the same."""
-        for version_id in self._catalog.discard_staged():
-            self._index.remove_version(version_id)
-        live = {version.version_id: version for version in self._catalog.live_versions()}
-        indexed = self._index.versions()
-        for version_id in indexed - live.keys():
-            self._index.remove_version(version_id)
-        for version_id in live.keys() - indexed:
+    def place_of(self, source: Source) -> tuple[Place, Intake]:
+        """Return access to a source, and how it is gone over."""
+        intake = self.catalog.intake(source.source_id)
+        return self._open_place(source, intake), intake
+
+    def recover(self, *, of_workers: Collection[str] | None = None) -> None:
+        """Put right what a crash left: afterwards catalog and index tell the same.
+
+        Documents that were begun are finished before, by whoever remembers them.
+
+        Args:
+            of_workers: The workers that ended; None for the start of a process that alone
+                brings documents in, which then looks at everything.
+        """
+        interrupted = self.catalog.interrupted_runs(of_workers=of_workers)
+        for run in interrupted:
+            self.catalog.requeue_run(run.run_id, cut_short=True)
+        for version_id in self.catalog.discard_staged():
+            self.index.remove_version(version_id)
+        if of_workers is None:
+            self._compare_index()
+            if interrupted:
+                self._sweep_originals()
+        self.apply_access()
+        self.index.flush()
+
+    def _compare_index(self) -> None:
+        live = {version.version_id for version in self.catalog.live_versions()}
+        indexed = self.index.versions()
+        for version_id in indexed - live:
+            self.index.remove_version(version_id)
+        for version_id in live - indexed:
             self._index_again(version_id)
-        for version_id in live:
-            self._index.make_live(version_id)
-        self._apply_access()
-        self._index.flush()
-        for run in self._catalog.interrupted_runs():
-            self._catalog.requeue_run(run.run_id)
+        for version_id in self.index.versions(live=False) & live:
+            self.index.make_live(version_id)
 
     def run(
         self,
@@ -163,30 +226,41 @@ class Pipeline:
         progress: Callable[[Progress], None] = _ignore,
         stop: Callable[[], bool] = _never,
         retry_quarantined: bool = False,
+        jobs: Jobs | None = None,
     ) -> Report:
         """Bring one source's state into the corpus.
 
-        Stopped, the run goes back into the queue; what is done stays done.
+        Stopped, the run goes back into the queue, or is paused or cancelled as somebody wants;
+        what is done stays done.
 
         Args:
             run_id: A run that was claimed.
-            progress: Told after every file.
+            progress: Told after every document.
             stop: Asked before every file.
             retry_quarantined: Read files again that were refused and have not changed since.
+            jobs: Who does the documents; threads of this process when None.
 
         Raises:
             SourceMissing: The folder is not there; nothing was changed.
+            SourceAsks: So much is gone that somebody has to say whether that is right.
             RecordFailed: The record cannot be written; nothing unrecorded was published.
             StorageFailed: Catalog, index or originals cannot be written.
         """
+        own = None if jobs else Threads(self.steps)
         try:
-            source = self._catalog.source(self._catalog.run(run_id).source_id)
-            sync = _Sync(self, run_id, source, progress, stop)
-            report = sync.go(retry_quarantined=retry_quarantined)
+            run = self.catalog.run(run_id)
+            options = run.options | ({"retry"} if retry_quarantined else frozenset())
+            sync = _Sync(self, run, options, progress, stop)
+            report = sync.go(jobs or own)  # type: ignore[arg-type]  # one of them is there
             if report.complete:
-                self._catalog.finish_run(run_id)
+                self.catalog.finish_run(run_id)
             else:
-                self._catalog.requeue_run(run_id)
+                self._stopped(run_id)
+        except SourceAsks as question:
+            self.catalog.requeue_run(
+                run_id, state="asking", question=str(question), gone=question.gone
+            )
+            raise
         except AuditUnavailable as error:
             raise self._failed(
                 run_id, RecordFailed(f"The record cannot be written: {error}")
@@ -195,30 +269,55 @@ class Pipeline:
             raise self._failed(run_id, StorageFailed(f"Ingestion stopped: {error}")) from error
         except IngestError as error:
             raise self._failed(run_id, error) from error.__cause__
+        finally:
+            if own:
+                own.close()
+            self.steps.close()
         return report
+
+    def _stopped(self, run_id: RunId) -> None:
+        wish = self.catalog.wish_for(run_id)
+        state = {"pause": PAUSED, "cancel": CANCELLED}.get(wish, QUEUED)
+        self.catalog.requeue_run(run_id, state=state)
+        for version_id in self.catalog.discard_staged():
+            self.index.remove_version(version_id)
 
     def _failed(self, run_id: RunId, error: IngestError) -> IngestError:
         # The disk may be full: then the next start tidies up and says that the run failed.
         with contextlib.suppress(CorpusError):
-            for version_id in self._catalog.discard_staged():
-                self._index.remove_version(version_id)
-            self._catalog.finish_run(run_id, error=str(error))
+            self.catalog.finish_run(run_id, error=str(error))
+            for version_id in self.catalog.discard_staged():
+                self.index.remove_version(version_id)
         return error
 
-    def _apply_access(self) -> None:
-        for document_id, access_list in self._catalog.stale_access().items():
-            self._index.set_access_list(document_id, access_list)
-            self._catalog.access_indexed(document_id, access_list)
+    def apply_access(self) -> None:
+        """Tell the index who may read what, where that has changed."""
+        for document_id, access_list in self.catalog.stale_access().items():
+            self.index.set_access_list(document_id, access_list)
+            self.catalog.access_indexed(document_id, access_list)
+
+    def drop_unused(self, candidates: Iterable[OriginalHash]) -> int:
+        """Destroy originals that nothing refers to any more; return how many."""
+        dropped = 0
+        for original in candidates:
+            if not self.catalog.refers_to(original):
+                dropped += self.originals.remove(original)
+        return dropped
+
+    def _sweep_originals(self) -> None:
+        """Destroy what a process that ended suddenly had just kept and never used."""
+        self.originals.remove_unfinished()
+        self.drop_unused(list(self.originals.hashes()))
 
     def _index_again(self, version_id: VersionId) -> None:
-        found = self._catalog.chunks_of(version_id)
+        found = self.catalog.chunks_of(version_id)
         if not found:
             return
-        access_list = self._catalog.access_list_of(found[0].document_id)
-        dense = self._embedder.embed(
+        access_list = self.catalog.access_list_of(found[0].document_id)
+        dense = self._vectors.embed(
             [search_text(chunk.title, chunk.chunk, chunk.text) for chunk in found]
         )
-        self._index.upsert(
+        self.index.upsert(
             [
                 Point(
                     chunk.chunk_id,
@@ -227,6 +326,7 @@ class Pipeline:
                     access_list,
                     vector,
                     self._bm25.encode_text(index_text(chunk.title, chunk.chunk, chunk.text)),
+                    live=True,
                 )
                 for chunk, vector in zip(found, dense, strict=True)
             ]
@@ -239,270 +339,326 @@ class _Sync:
     def __init__(
         self,
         pipeline: Pipeline,
-        run_id: RunId,
-        source: Source,
+        run: Run,
+        options: frozenset[str],
         progress: Callable[[Progress], None],
         stop: Callable[[], bool],
     ) -> None:
-        self._catalog = pipeline._catalog  # noqa: SLF001 - the pipeline's other half
-        self._index = pipeline._index  # noqa: SLF001
-        self._embedder = pipeline._embedder  # noqa: SLF001
-        self._bm25 = pipeline._bm25  # noqa: SLF001
-        self._record = pipeline._record  # noqa: SLF001
-        self._originals = pipeline._originals  # noqa: SLF001
-        self._settings = pipeline._settings  # noqa: SLF001
-        self._apply_access = pipeline._apply_access  # noqa: SLF001
-        self._run_id = run_id
-        self._source = source
+        self._pipeline = pipeline
+        self._catalog = pipeline.catalog
+        self._index = pipeline.index
+        self._record = pipeline.record
+        self._steps = pipeline.steps
+        self._run = run
+        self._run_id = run.run_id
+        self._options = options
+        self._source = self._catalog.source(run.source_id)
         self._progress = progress
         self._stop = stop
         self._started = perf_counter()
-        self._steps = dict.fromkeys(
-            ("list", "parse", "cut", "embed", "words", "stage", "record", "publish"), 0.0
+        self._before = dict(pipeline.steps.seconds)
+        self._loose: set[OriginalHash] = set()
+        self._place, intake = pipeline.place_of(self._source)
+        self._gone_share = (
+            pipeline.settings.gone_share if intake.gone_share is None else intake.gone_share
         )
-        self._outcomes: list[FileOutcome] = []
-        self._total = 0
-        self._known: dict[str, KnownFile] = {}
+        self._rules = Rules(intake.include, intake.exclude, intake.maximum_bytes)
 
-    def go(self, *, retry_quarantined: bool) -> Report:
-        with self._timed("list"):
-            listed = list_folder(self._source.location)
-            self._known = self._catalog.known_files(self._source.source_id)
-            plan = self._plan(listed, retry_quarantined=retry_quarantined)
-        self._total = plan.files_total
-        self._catalog.update_run(self._run_id, files_total=self._total)
-        self._apply_access()
-        for outcome in plan.settled:
-            self._settle(outcome)
-        for file, refusal in plan.unreadable:
-            self._refuse(file, None, refusal)
-        for file, known in plan.moved:
-            self._move(file, known)
-        complete = self._read_and_publish(plan.to_read)
+    def go(self, jobs: Jobs) -> Report:
+        with self._steps.timed("list"):
+            listed = self._compare()
+            self._find_moves()
+        complete = not self._stopped()
         if complete:
-            for known in plan.gone:
-                self._withdraw(known)
+            gone, known = self._catalog.count_unseen(self._source.source_id, self._run_id)
+            self._ask_about(gone, known)
+            self._catalog.update_run(self._run_id, files_total=listed + gone)
+            self._pipeline.apply_access()
+            complete = self._do_documents(jobs) and not self._stopped()
+        if complete:
+            self._withdraw_gone()
+            done = self._catalog.run(self._run_id).files_done
+            self._catalog.update_run(self._run_id, files_total=done)
         self._index.flush()
-        seconds = perf_counter() - self._started
-        return Report(self._outcomes, seconds, self._steps, complete)
+        self._pipeline.drop_unused(self._loose)
+        self._tell()
+        return self._report(complete=complete)
 
-    def _plan(self, listed: Sequence[Listed], *, retry_quarantined: bool) -> _Plan:
-        plan = _Plan()
-        hashes: dict[str, tuple[FoundFile, OriginalHash]] = {}
-        for item in listed:
+    def _report(self, *, complete: bool) -> Report:
+        steps = {
+            name: seconds - self._before[name] for name, seconds in self._steps.seconds.items()
+        }
+        return Report(
+            self._catalog.run_files(self._run_id),
+            self._catalog.totals(self._run_id),
+            perf_counter() - self._started,
+            steps,
+            complete,
+        )
+
+    # Comparing
+
+    def _compare(self) -> int:
+        """Compare the place with what is known; return how many files it lists."""
+        listed = 0
+        if "only-quarantined" in self._options:
+            return self._plan_quarantined()
+        everything = (self._rules.apply(item) for item in self._place.walk())
+        for batch in _batches(everything, LISTED_AT_ONCE):
+            if self._stopped():
+                break
+            listed += len(batch)
+            self._compare_some(batch)
+            self._catalog.update_run(self._run_id, files_total=listed)
+        return listed
+
+    def _compare_some(self, batch: list[Listed]) -> None:
+        paths = [item.path for item in batch]
+        known = self._catalog.known_among(self._source.source_id, paths)
+        settled = self._catalog.settled_among(self._run_id, paths)
+        seen: list[str] = []
+        stamps: dict[str, int] = {}
+        unchanged = 0
+        planned: list[PlannedFile] = []
+        outcomes: list[FileOutcome] = []
+        for item in batch:
+            before = known.get(item.path)
             if isinstance(item, ExcludedFile):
-                plan.settled.append(FileOutcome(item.path, "excluded", reason=item.rule))
+                outcomes.append(FileOutcome(item.path, "excluded", reason=item.rule))
             elif isinstance(item, UnreadableFile):
-                plan.unreadable.append((item, Quarantined(item.reason, item.detail)))
+                self._unreadable(item, before, is_settled=item.path in settled)
+            elif before is None or not self._is_same(item, before, stamps):
+                if before is not None:
+                    seen.append(item.path)
+                    self._loosen(before)
+                planned.append(PlannedFile(0, item.path, item.size, item.modified_ns))
             else:
-                try:
-                    hashes[item.path] = (item, hash_of(item.location))
-                except Quarantined as refusal:
-                    plan.unreadable.append((item, refusal))
-        plan.gone = self._gone(listed)
-        leavers = {known.original: known for known in plan.gone if _is_whole(known)}
-        for path, (file, original) in hashes.items():
-            known = self._known.get(path)
-            if known is not None and known.original == original:
-                if known.quarantined is None:
-                    plan.settled.append(FileOutcome(path, "unchanged"))
-                elif retry_quarantined:
-                    plan.to_read.append(file)
-                else:
-                    plan.settled.append(_refused(path, known.quarantined.reason))
-            elif known is None and original in leavers:
-                leaver = leavers.pop(original)
-                plan.gone.remove(leaver)
-                plan.moved.append((file, leaver))
-            else:
-                plan.to_read.append(file)
-        return plan
+                seen.append(item.path)
+                self._keep_parts(item.path)
+                if before.quarantined is not None and "retry" in self._options:
+                    planned.append(PlannedFile(0, item.path, item.size, item.modified_ns))
+                elif before.quarantined is not None:
+                    outcomes.append(refused(item.path, Reason(before.quarantined.reason)))
+                elif item.path not in settled:
+                    unchanged += 1
+        self._catalog.note_seen(
+            self._source.source_id, self._run_id, seen, unchanged=unchanged, stamps=stamps
+        )
+        self._catalog.plan_files(self._run_id, planned)
+        new = [outcome for outcome in outcomes if outcome.path not in settled]
+        self._catalog.record_files(self._run_id, new)
 
-    def _gone(self, listed: Sequence[Listed]) -> list[KnownFile]:
-        """Return known files that are listed no more; what cannot be seen is not gone."""
-        present = {item.path for item in listed if not isinstance(item, ExcludedFile)}
-        hidden = [
-            item.path
-            for item in listed
-            if isinstance(item, UnreadableFile) and item.path.endswith("/")
-        ]
-        return [
-            known
-            for path, known in self._known.items()
-            if path not in present and not any(path.startswith(folder) for folder in hidden)
-        ]
+    def _is_same(self, file: FoundFile, before: KnownFile, stamps: dict[str, int]) -> bool:
+        """Say whether a file is as it was known: by size and time, else by its bytes."""
+        if before.original is None:
+            return False
+        by_stamp = file.modified_ns != 0 and file.modified_ns == before.modified_ns
+        if by_stamp and file.size == before.size and "check" not in self._options:
+            return True
+        if file.size not in {0, before.size} or not (
+            self._place.compares_by_bytes or "check" in self._options
+        ):
+            return False
+        same = self._hash(file.path) == before.original
+        if same:
+            stamps[file.path] = file.modified_ns
+        return same
 
-    def _read_and_publish(self, files: Sequence[FoundFile]) -> bool:
-        readers = Readers(self._originals, self._settings)
-        group: list[ReadFile] = []
+    def _hash(self, path: str) -> OriginalHash | None:
+        """The hash of a file's bytes; None where they cannot be had, which reading will tell."""
         try:
-            for read in readers.read(self._until_stopped(files)):
-                if isinstance(read, RefusedFile):
-                    self._refuse(read.file, read.original, read.refusal)
-                    continue
-                self._steps["parse"] += read.parse_seconds
-                self._steps["cut"] += read.cut_seconds
-                group.append(read)
-                chunks = sum(len(member.chunks) for member in group)
-                if chunks >= GROUP_CHUNKS or len(group) >= GROUP_DOCUMENTS:
-                    self._publish(group)
-                    group = []
-            if group:
-                self._publish(group)
-        finally:
-            readers.close()
-        return not self._stop()
+            most = self._pipeline.settings.maximum_file_bytes
+            return sha256_of(self._place.read(path, most=most))
+        except Quarantined:
+            return None
 
-    def _until_stopped(self, files: Sequence[FoundFile]) -> Iterator[FoundFile]:
-        for file in files:
-            if self._stop():
-                return
-            yield file
-
-    def _publish(self, group: Sequence[ReadFile]) -> None:
-        texts = [
-            (chunk, read.parsed.title, read.parsed.text[chunk.start : chunk.end])
-            for read in group
-            for chunk in read.chunks
-        ]
-        with self._timed("embed"):
-            dense = self._embedder.embed(
-                [search_text(title, chunk, text) for chunk, title, text in texts]
-            )
-        with self._timed("words"):
-            sparse = [
-                self._bm25.encode_text(index_text(title, chunk, text))
-                for chunk, title, text in texts
-            ]
-        with self._timed("stage"):
-            staged = [self._stage(read) for read in group]
-            owners = [(one, chunk_id) for one in staged for chunk_id in one.chunk_ids]
-            points = [
-                Point(chunk_id, one.document_id, one.version_id, one.access_list, vector, weights)
-                for (one, chunk_id), vector, weights in zip(owners, dense, sparse, strict=True)
-            ]
-            self._index.upsert(points)
-            self._index.flush()
-        with self._timed("record"):
-            self._record.append_all(
-                [self._event(read, one) for read, one in zip(group, staged, strict=True)]
-            )
-        with self._timed("publish"):
-            for read, one in zip(group, staged, strict=True):
-                self._make_live(read, one)
-
-    def _stage(self, read: ReadFile) -> Staged:
-        return self._catalog.stage_version(
-            source_id=self._source.source_id,
-            path=read.file.path,
-            original=read.original,
-            media_type=read.media_type,
-            parsed=read.parsed,
-            chunks=read.chunks,
-            size=read.file.size,
-            modified_ns=read.file.modified_ns,
+    def _keep_parts(self, path: str) -> None:
+        """What lies in a container that has not changed is there as well."""
+        parts = self._catalog.note_seen_below(
+            self._source.source_id, self._run_id, path + PART_MARK
         )
-
-    def _event(self, read: ReadFile, staged: Staged) -> DocumentIngested:
-        event = DocumentIngested if staged.number == 1 else DocumentUpdated
-        return event(
-            source=self._source.name,
-            document_id=staged.document_id,
-            version_id=staged.version_id,
-            version_number=staged.number,
-            original=read.original,
-            path=read.file.path,
-            pages=len(read.parsed.pages),
-            chunks=len(read.chunks),
-        )
-
-    def _make_live(self, read: ReadFile, staged: Staged) -> None:
-        superseded = self._catalog.publish(staged.version_id)
-        self._index.make_live(staged.version_id)
-        for version_id in superseded:
-            self._index.remove_version(version_id)
-        self._settle(
-            FileOutcome(
-                read.file.path,
-                "updated" if superseded else "added",
-                pages=len(read.parsed.pages),
-                chunks=len(read.chunks),
-                title=read.parsed.title,
+        if parts:
+            self._catalog.note_seen(
+                self._source.source_id, self._run_id, [], unchanged=parts, stamps={}
             )
-        )
 
-    def _refuse(
-        self,
-        file: FoundFile | UnreadableFile,
-        original: OriginalHash | None,
-        refusal: Quarantined,
+    def _unreadable(
+        self, item: UnreadableFile, before: KnownFile | None, *, is_settled: bool
     ) -> None:
-        self._record.append(
-            DocumentQuarantined(
-                source=self._source.name,
-                path=file.path,
-                original=original,
-                reason=refusal.reason.value,
+        """What cannot be seen is not gone; that it cannot is put on record once."""
+        source_id = self._source.source_id
+        if item.path.endswith("/"):
+            self._catalog.note_seen_below(source_id, self._run_id, item.path)
+        told = before.quarantined.reason if before and before.quarantined else ""
+        if told == item.reason.value and "retry" not in self._options:
+            self._catalog.note_seen(source_id, self._run_id, [item.path], unchanged=0, stamps={})
+            self._catalog.record_file(self._run_id, refused(item.path, item.reason))
+        elif not is_settled:
+            self._steps.refuse(
+                self._run_id,
+                PlannedFile(0, item.path, 0, 0),
+                self._source,
+                Quarantined(item.reason, item.detail),
             )
-        )
-        self._catalog.quarantine(
-            source_id=self._source.source_id,
-            path=file.path,
-            original=original,
-            reason=refusal.reason.value,
-            detail=refusal.detail,
-            size=file.size if isinstance(file, FoundFile) else 0,
-            modified_ns=file.modified_ns if isinstance(file, FoundFile) else 0,
-        )
-        self._settle(_refused(file.path, refusal.reason.value))
 
-    def _move(self, file: FoundFile, known: KnownFile) -> None:
+    def _loosen(self, before: KnownFile) -> None:
+        """What was kept of a refused file that has another content now may go."""
+        if before.quarantined is not None and before.original is not None:
+            self._loose.add(before.original)
+
+    def _plan_quarantined(self) -> int:
+        """Plan the files in quarantine and nothing else; everything else counts as seen."""
+        self._catalog.note_seen_below(self._source.source_id, self._run_id, "")
+        found = self._catalog.quarantined(self._source.source_id)
+        known = self._catalog.known_among(self._source.source_id, [one.path for one in found])
+        planned = [
+            PlannedFile(
+                0,
+                one.path,
+                one.size,
+                one.modified_ns,
+                one.original if PART_MARK in one.path else None,
+            )
+            for one in known.values()
+            if not one.path.endswith("/") and (PART_MARK not in one.path or one.original)
+        ]
+        self._catalog.plan_files(self._run_id, planned)
+        return len(planned)
+
+    def _find_moves(self) -> None:
+        """Recognise new files whose bytes are those of a file that is gone."""
+        gone = list(self._unseen())
+        leavers = {
+            known.original: known
+            for known in gone
+            if known.document_id and known.original and known.quarantined is None
+        }
+        sizes = {known.size for known in leavers.values()}
+        for file in self._catalog.planned_new(self._run_id, sizes) if sizes else ():
+            if self._stopped():
+                return
+            leaver = leavers.pop(self._hash(file.path), None)  # type: ignore[arg-type]
+            if leaver is not None:
+                self._move(file, leaver)
+
+    # Asking
+
+    def _ask_about(self, gone: int, known: int) -> None:
+        """Stop where more is gone than a person would usually take away."""
+        settings = self._pipeline.settings
+        too_many = gone >= settings.gone_at_least and gone > self._gone_share * known
+        if too_many and "accept" not in self._options:
+            raise SourceAsks(
+                f"{gone} of {known} documents of {self._source.name} are gone. Nothing was "
+                "withdrawn. Is the source complete? If they are meant to be gone, say so: "
+                f"muniment source sync {self._source.name} --accept-withdrawals",
+                gone=gone,
+            )
+
+    # Doing
+
+    def _do_documents(self, jobs: Jobs) -> bool:
+        """Have every planned file dealt with, a few at a time; False when stopped."""
+        pending: set[Future[None]] = set()
+        after = 0
+        try:
+            while not self._stopped():
+                # Containers add the files inside them to the plan while they are read.
+                some = self._catalog.planned_files(self._run_id, after=after, limit=IN_FLIGHT)
+                if not some and not pending:
+                    break
+                for file in some:
+                    pending.add(jobs.start(self._run_id, file.sequence))
+                    after = file.sequence
+                while pending and (len(pending) > IN_FLIGHT or not some):
+                    pending = self._wait_for_one(pending)
+            while pending:
+                pending = self._wait_for_one(pending)
+        except BaseException:
+            wait(pending)
+            raise
+        return not self._stopped()
+
+    def _wait_for_one(self, pending: set["Future[None]"]) -> set["Future[None]"]:
+        done, waiting = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        self._tell()
+        return waiting
+
+    def _move(self, file: PlannedFile, known: KnownFile) -> None:
         document_id = _document_of(known)
-        self._record.append(
-            DocumentMoved(document_id=document_id, path=file.path, old_path=known.path)
-        )
+        event = DocumentMoved(document_id=document_id, path=file.path, old_path=known.path)
+        if not (file.recording and self._is_on_record(event.type, document_id)):
+            self._catalog.mark_recording([file.sequence])
+            self._record.append(event)
         access_list = self._catalog.move_document(document_id, file.path)
         self._index.set_access_list(document_id, access_list)
         self._catalog.access_indexed(document_id, access_list)
-        self._settle(FileOutcome(file.path, "moved", reason=f"It was at {known.path} before."))
+        self._catalog.note_seen(
+            self._source.source_id,
+            self._run_id,
+            [file.path],
+            unchanged=0,
+            stamps={file.path: file.modified_ns},
+        )
+        self._catalog.record_file(
+            self._run_id,
+            FileOutcome(file.path, "moved", reason=f"It was at {known.path} before."),
+        )
+
+    def _withdraw_gone(self) -> None:
+        for known in self._unseen():
+            self._withdraw(known)
+
+    def _unseen(self) -> Iterator[KnownFile]:
+        after = ""
+        while True:
+            some = self._catalog.unseen_files(self._source.source_id, self._run_id, after=after)
+            yield from some
+            if not some:
+                return
+            after = some[-1].path
 
     def _withdraw(self, known: KnownFile) -> None:
+        outcome = FileOutcome(known.path, "withdrawn", reason="The source holds it no more.")
         if known.document_id is None:
-            self._catalog.forget_quarantine(self._source.source_id, known.path)
+            self._loosen(known)
+            self._catalog.forget_file(self._source.source_id, known.path)
             return
-        self._record.append(
-            DocumentWithdrawn(
-                source=self._source.name, document_id=known.document_id, path=known.path
-            )
+        event = DocumentWithdrawn(
+            source=self._source.name, document_id=known.document_id, path=known.path
         )
+        # After a crash the event may stand there already, and the document still be present.
+        if not (self._run_was_cut_short() and self._is_on_record(event.type, known.document_id)):
+            self._record.append(event)
         for version_id in self._catalog.withdraw_document(known.document_id):
             self._index.remove_version(version_id)
-        self._settle(FileOutcome(known.path, "withdrawn", reason="The source holds it no more."))
-
-    def _settle(self, outcome: FileOutcome) -> None:
-        """Note a file's outcome and tell how far the run is."""
-        self._outcomes.append(outcome)
+        self._loosen(known)
         self._catalog.record_file(self._run_id, outcome)
-        pages = sum(done.pages for done in self._outcomes)
-        chunks = sum(done.chunks for done in self._outcomes)
-        done = len(self._outcomes)
-        self._catalog.update_run(
-            self._run_id, files_done=done, pages=pages, chunks=chunks, current=outcome.path
-        )
+
+    def _run_was_cut_short(self) -> bool:
+        return "cut-short" in self._options
+
+    def _is_on_record(self, kind: str, document_id: DocumentId) -> bool:
+        since = self._run.queued_at
+
+        def matches(entry: Entry) -> bool:
+            return entry.at >= since and entry.envelope.get("document_id") == document_id
+
+        return self._steps.is_on_record(kind, matches)
+
+    def _stopped(self) -> bool:
+        return self._stop() or bool(self._catalog.wish_for(self._run_id))
+
+    def _tell(self) -> None:
+        if self._progress is _ignore:
+            return
+        run = self._catalog.run(self._run_id)
         seconds = perf_counter() - self._started
-        self._progress(Progress(self._total, done, pages, chunks, outcome.path, seconds))
-
-    @contextlib.contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self._steps[step] += perf_counter() - started
-
-
-def _is_whole(known: KnownFile) -> bool:
-    return known.document_id is not None and known.quarantined is None
+        self._progress(
+            Progress(run.files_total, run.files_done, run.pages, run.chunks, run.current, seconds)
+        )
 
 
 def _document_of(known: KnownFile) -> DocumentId:
@@ -511,6 +667,7 @@ def _document_of(known: KnownFile) -> DocumentId:
     return known.document_id
 
 
-def _refused(path: str, told: str) -> FileOutcome:
-    reason = Reason(told)
-    return FileOutcome(path, "quarantined", reason=reason.sentence, remedy=reason.remedy)
+def _batches(items: Iterable[Listed], size: int) -> Iterator[list[Listed]]:
+    remaining = iter(items)
+    while some := list(islice(remaining, size)):
+        yield some

@@ -1,9 +1,8 @@
-"""Reads several files at the same time, ahead of whoever takes the results."""
+"""From the bytes of a file to its text, its chunks and the files inside it."""
 
 import queue
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from time import perf_counter
@@ -11,14 +10,13 @@ from time import perf_counter
 from corpus.documents import Chunk, OriginalHash, ParsedDocument
 from corpus.originals import Originals
 from ingest.chunking import cut
+from ingest.containers import expand, is_container
 from ingest.errors import Quarantined
 from ingest.jail import Jail
+from ingest.parts import Part, depth_of
 from ingest.quarantine import Reason
 from ingest.settings import IngestSettings
 from ingest.sniffing import media_type_of
-from ingest.sources import FoundFile, unreadable
-
-READ_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +24,27 @@ class ReadFile:
     """A file that was read.
 
     Attributes:
-        file: Where it was found.
-        original: Hash of the bytes that were read.
         media_type: Decided by content.
-        parsed: What the parser made of it, with a title.
+        parsed: What the parser made of it, with a title; None for a container that says
+            nothing itself.
         chunks: What was cut from that.
+        parts: The files inside it.
+        refusal: Why those inside cannot be had; None where they can, or there are none.
         parse_seconds: Time in the jail.
         cut_seconds: Time to cut.
     """
 
-    file: FoundFile
-    original: OriginalHash
     media_type: str
-    parsed: ParsedDocument
+    parsed: ParsedDocument | None
     chunks: list[Chunk]
+    parts: list[Part]
+    refusal: Quarantined | None
     parse_seconds: float
     cut_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedFile:
-    """A file that could not be read; the original is None where not even its bytes could."""
-
-    file: FoundFile
-    original: OriginalHash | None
-    refusal: Quarantined
-
-
 class Readers:
-    """A few jails and the threads that wait for them.
+    """A few jails, for as many threads as there are; more wait for their turn.
 
     Args:
         originals: Where the bytes of every file are kept before anything reads them.
@@ -74,67 +64,58 @@ class Readers:
         for jail in self._all:
             jail.close()
 
-    def read(self, files: Iterable[FoundFile]) -> Iterator[ReadFile | RefusedFile]:
-        """Yield what was read of every file, in their order, working a few files ahead.
+    def read(self, path: str, original: OriginalHash) -> ReadFile:
+        """Read an original that is kept.
+
+        Args:
+            path: Where the file was found, for its name and for how deep it lies.
+            original: Hash of its bytes.
 
         Raises:
-            OriginalsUnavailable: The bytes cannot be kept.
+            Quarantined: It cannot be read, and there is nothing inside it that could.
         """
-        remaining = iter(files)
-        pending: deque[Future[ReadFile | RefusedFile]] = deque()
-        with ThreadPoolExecutor(self._settings.readers, thread_name_prefix="reader") as pool:
+        kept = self._originals.path(original)
+        media_type = media_type_of(kept, name=path)
+        started = perf_counter()
+        with self._jail() as jail:
+            parts, inside = self._parts(jail, path, original, media_type)
             try:
-                while True:
-                    while len(pending) < self._settings.readers + READ_AHEAD:
-                        file = next(remaining, None)
-                        if file is None:
-                            break
-                        pending.append(pool.submit(self._read_one, file))
-                    if not pending:
-                        return
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
-
-    def _read_one(self, file: FoundFile) -> ReadFile | RefusedFile:
-        original: OriginalHash | None = None
-        try:
-            original = self._originals.keep(self._bytes_of(file))
-            kept = self._originals.path(original)
-            media_type = media_type_of(kept, name=file.path)
-            started = perf_counter()
-            parsed = self._parse(file, original, media_type)
-            parsed_at = perf_counter()
-            chunks = _chunks_of(parsed)
-        except Quarantined as refusal:
-            return RefusedFile(file, original, refusal)
-        times = parsed_at - started, perf_counter() - parsed_at
-        return ReadFile(file, original, media_type, parsed, chunks, *times)
-
-    def _bytes_of(self, file: FoundFile) -> bytes:
-        if file.size > self._settings.maximum_file_bytes:
-            raise Quarantined(Reason.TOO_LARGE, f"{file.size} bytes")
-        try:
-            return file.location.read_bytes()
-        except OSError as error:
-            raise unreadable(error) from error
-
-    def _parse(self, file: FoundFile, original: OriginalHash, media_type: str) -> ParsedDocument:
-        jail = self._jails.get()
-        try:
-            kept = self._originals.path(original)
-            parsed = jail.parse(kept, media_type=media_type, limits=self._settings)
-        finally:
-            self._jails.put(jail)
+                parsed = jail.parse(kept, media_type=media_type, limits=self._settings)
+            except Quarantined as refusal:
+                if not parts or refusal.reason is not Reason.NO_TEXT:
+                    raise
+                parsed = None
+        parsed_at = perf_counter()
+        if parsed is None:
+            return ReadFile(media_type, None, [], parts, inside, parsed_at - started, 0.0)
         if parsed.rendition:
             self._originals.keep_rendition(original, parsed.rendition)
-        title = parsed.title or PurePosixPath(file.path).stem.replace("_", " ").replace("-", " ")
-        return replace(parsed, title=title, rendition=b"")
+        title = parsed.title or PurePosixPath(path).stem.replace("_", " ").replace("-", " ")
+        parsed = replace(parsed, title=title, rendition=b"")
+        chunks = cut(parsed)
+        if not chunks and not parts:
+            raise inside or Quarantined(Reason.NO_TEXT)
+        times = parsed_at - started, perf_counter() - parsed_at
+        return ReadFile(media_type, parsed if chunks else None, chunks, parts, inside, *times)
 
+    def _parts(
+        self, jail: Jail, path: str, original: OriginalHash, media_type: str
+    ) -> tuple[list[Part], Quarantined | None]:
+        if not is_container(media_type):
+            return [], None
+        kept = self._originals.path(original)
+        try:
+            found = expand(
+                jail, kept, media_type=media_type, limits=self._settings, depth=depth_of(path)
+            )
+        except Quarantined as refusal:
+            return [], refusal
+        return found, None
 
-def _chunks_of(parsed: ParsedDocument) -> list[Chunk]:
-    chunks = cut(parsed)
-    if not chunks:
-        raise Quarantined(Reason.NO_TEXT)
-    return chunks
+    @contextmanager
+    def _jail(self) -> Iterator[Jail]:
+        jail = self._jails.get()
+        try:
+            yield jail
+        finally:
+            self._jails.put(jail)

@@ -41,6 +41,10 @@ class IngestSettings(Limits):
 
     Attributes:
         readers: How many documents are read at the same time.
+        gone_share: A run asks first when more than this share of a source's documents is gone.
+        gone_at_least: But not for fewer than so many.
     """
 
     readers: int = 2
+    gone_share: float = 0.2
+    gone_at_least: int = 10

@@ -1,5 +1,6 @@
 """The commands ``ingest`` and ``source``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -114,13 +115,13 @@ def _bring_in_and_report(
     if as_json:
         print_json(_report_json(catalog, runs))
     else:
-        show_outcomes(console, files)
+        show_outcomes(console, files, _totals(catalog, runs))
         for run in runs:
             if run.error:
                 click.echo(f"muniment: {plain(run.error)}", err=True)
         for one in sources:
             _warn_if_unreadable(one)
-    if any(run.state == "failed" for run in runs) or _any_quarantined(files):
+    if any(run.state != "done" for run in runs) or _any_quarantined(files):
         context.exit(ExitCode.NOT_DONE)
 
 
@@ -131,7 +132,7 @@ def _any_quarantined(files: list[FileOutcome]) -> bool:
 def _report_json(catalog: Catalog, runs: list[Run]) -> dict[str, object]:
     """What happened to each file, and totals that balance."""
     outcomes = {run.run_id: catalog.run_files(run.run_id) for run in runs}
-    everything = [file for files in outcomes.values() for file in files]
+    totals = _totals(catalog, runs)
     return {
         "runs": [
             {
@@ -145,11 +146,16 @@ def _report_json(catalog: Catalog, runs: list[Run]) -> dict[str, object]:
             }
             for run in runs
         ],
-        "totals": {
-            "files": len(everything),
-            **{name: sum(file.outcome == name for file in everything) for name in OUTCOMES},
-        },
+        "totals": {"files": sum(totals.values()), **{n: totals.get(n, 0) for n in OUTCOMES}},
     }
+
+
+def _totals(catalog: Catalog, runs: list[Run]) -> dict[str, int]:
+    """How many files came to each outcome in some runs."""
+    counted: Counter[str] = Counter()
+    for run in runs:
+        counted.update(catalog.totals(run.run_id))
+    return dict(counted)
 
 
 def _file_json(file: FileOutcome) -> dict[str, object]:

@@ -18,7 +18,7 @@ from muniment.settings import Settings
 from muniment.terminal import operator
 
 POLL_SECONDS = 0.2
-FINISHED = frozenset({"done", "failed"})
+FINISHED = frozenset({"done", "failed", "cancelled", "paused", "asking"})
 
 
 def declare_source(

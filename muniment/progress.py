@@ -1,7 +1,6 @@
 """Show how far ingestion is, and what became of every file."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +17,16 @@ from rich.text import Text
 
 from corpus.catalog import FileOutcome, Run
 
-OUTCOMES = ("added", "updated", "moved", "unchanged", "quarantined", "excluded", "withdrawn")
+OUTCOMES = (
+    "added",
+    "updated",
+    "moved",
+    "opened",
+    "unchanged",
+    "quarantined",
+    "excluded",
+    "withdrawn",
+)
 """In the order in which they are shown; together they are every file."""
 
 
@@ -72,11 +80,13 @@ class RunDisplay:
             chunks=sum(run.chunks for run in runs),
             rate=f"{pages / elapsed:.1f} a second" if elapsed > 1 else "",
         )
-        if all(run.state in {"done", "failed"} for run in runs):
+        if not any(run.state in {"queued", "running"} for run in runs):
             self._progress.stop_task(self._task)
 
 
-def show_outcomes(console: Console, files: Sequence[FileOutcome]) -> None:
+def show_outcomes(
+    console: Console, files: Sequence[FileOutcome], totals: Mapping[str, int]
+) -> None:
     """Print a table of what happened to each file, and totals that balance.
 
     Files that were left as they were are only counted.
@@ -90,6 +100,5 @@ def show_outcomes(console: Console, files: Sequence[FileOutcome]) -> None:
                 Text(file.path), file.outcome, str(file.pages), str(file.chunks), Text(why)
             )
         console.print(table)
-    counts = Counter(file.outcome for file in files)
-    parts = [f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]]
-    console.print(f"{len(files)} files: {', '.join(parts) or 'none'}.", highlight=False)
+    parts = [f"{totals[outcome]} {outcome}" for outcome in OUTCOMES if totals.get(outcome)]
+    console.print(f"{sum(totals.values())} files: {', '.join(parts) or 'none'}.", highlight=False)

@@ -14,6 +14,17 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/conversations``                   -> list[ConversationSummary], newest first
 ``GET /v1/conversations/{id}``              -> Conversation
 ``DELETE /v1/conversations/{id}``           -> 204
+``POST /v1/conversations/{id}/title``       Rename -> 204
+``POST /v1/conversations/{id}/shares``      Share -> 204
+``DELETE /v1/conversations/{id}/shares/{p}``  -> 204
+``GET /v1/conversations/{id}/export``       ?format=markdown|pdf: with its sources
+``POST /v1/turns/{turn_id}/feedback``       Feedback -> 204
+``GET /v1/feedback/export``                 questions for `muniment evaluate`, JSON lines
+``GET /v1/tokens``                          -> list[TokenView], one's own
+``POST /v1/tokens``                         NewToken -> TokenMade
+``DELETE /v1/tokens/{token_id}``            -> 204
+``GET /v1/models``                          as OpenAI's interface
+``POST /v1/chat/completions``               as OpenAI's interface; ``muniment`` holds the Turn
 ``POST /v1/search``                         Search -> SearchResult
 ``GET /v1/documents``                       ?query=&limit=&offset= -> DocumentList
 ``GET /v1/documents/{document_id}``         -> DocumentDetail
@@ -83,6 +94,10 @@ class Ask(Wire):
     question: str = Field(min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS)
     conversation_id: str | None = None
     quotes_only: bool = False
+    instead_of: str | None = Field(
+        default=None,
+        description="A turn of the conversation that this one replaces, with all after it.",
+    )
 
 
 class Mark(Wire):
@@ -175,6 +190,9 @@ class Answer(Wire):
     struck: int = Field(default=0, description="Sentences of the draft that nothing backed.")
     model: str = Field(default="", description="Empty when the documents' words were quoted.")
     timings: Timings = Timings()
+    asked_as: str = Field(
+        default="", description="What a follow-up was understood to ask; empty where it is plain."
+    )
 
 
 TurnState = Literal["running", "done"]
@@ -211,6 +229,7 @@ class ConversationSummary(Wire):
     conversation_id: str
     title: str
     updated_at: datetime
+    shared_by: str = Field(default="", description="Whose it is, where it is somebody else's.")
 
 
 class Conversation(Wire):
@@ -219,6 +238,56 @@ class Conversation(Wire):
     conversation_id: str
     title: str
     turns: list[Turn]
+    owner: str = ""
+    shared_with: list[str] = Field(default=[], description="Shown to the owner only.")
+
+
+class Rename(Wire):
+    """Another title for a conversation."""
+
+    title: str = Field(min_length=1, max_length=200)
+
+
+class Share(Wire):
+    """A colleague who may read a conversation, as far as that colleague may read its documents."""
+
+    person: str = Field(min_length=1, max_length=200)
+
+
+class Feedback(Wire):
+    """What a reader thinks of an answer."""
+
+    helpful: bool
+    reason: Literal["", "wrong", "incomplete", "outdated", "not_cited", "should_answer"] = ""
+    note: str = Field(default="", max_length=2_000)
+    document_id: str | None = Field(default=None, description="Where the answer really stands.")
+    page: int | None = Field(default=None, ge=0, description="Counts from 0.")
+
+
+class NewToken(Wire):
+    """Ask for a token for a program of one's own."""
+
+    label: str = Field(min_length=1, max_length=80)
+    scopes: list[Literal["ask", "audit", "administer"]] = ["ask"]
+    days: int = Field(default=90, ge=1, le=366)
+
+
+class TokenView(Wire):
+    """A token as its owner sees it later."""
+
+    token_id: str
+    label: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class TokenMade(Wire):
+    """A token, this once."""
+
+    token: str = Field(repr=False)
+    known_as: TokenView
 
 
 class Search(Wire):
@@ -282,7 +351,14 @@ class FileView(Wire):
 
     path: str
     outcome: Literal[
-        "added", "updated", "unchanged", "moved", "quarantined", "withdrawn", "excluded"
+        "added",
+        "updated",
+        "unchanged",
+        "moved",
+        "opened",
+        "quarantined",
+        "withdrawn",
+        "excluded",
     ]
     reason: str = ""
     remedy: str = ""
@@ -296,7 +372,7 @@ class RunView(Wire):
 
     run_id: str
     source: str
-    state: Literal["queued", "running", "done", "failed"]
+    state: Literal["queued", "running", "paused", "asking", "done", "failed", "cancelled"]
     started_at: datetime | None
     finished_at: datetime | None
     files_total: int
@@ -304,7 +380,14 @@ class RunView(Wire):
     pages: int
     chunks: int
     current: str = ""
-    error: str = ""
+    error: str = Field(default="", description="Why it failed, or what it asks.")
+    unchanged: int = 0
+    gone: int = Field(default=0, description="Documents it asks about.")
+    wanted: str = Field(default="", description="What was asked of it: pause or cancel.")
+    not_before: datetime | None = Field(default=None, description="When it is tried again.")
+    totals: dict[str, int] = Field(
+        default_factory=dict, description="Files by outcome; together they are all of them."
+    )
 
 
 class SourceView(Wire):
@@ -359,9 +442,18 @@ class AuditFilters(Wire):
     since: datetime | None = None
     until: datetime | None = None
     person: str = Field(default="", max_length=200)
-    type: str = Field(default="", max_length=100, description="A type or a family of types.")
+    type: str = Field(
+        default="", max_length=100, description="Types or families of types, with commas."
+    )
     document: str = Field(default="", max_length=100, description="A document's id.")
     outcome: str = Field(default="", max_length=100)
+
+
+class AuditLook(AuditFilters):
+    """Which page of the record is looked at."""
+
+    after: int = Field(default=-1, ge=-1, description="Only entries older than this one.")
+    limit: int = Field(default=100, ge=1, le=500)
 
 
 class DayOfQuestions(Wire):
@@ -400,7 +492,6 @@ class AuditOverview(Wire):
     days: list[DayOfQuestions]
     families: list[DayOfEvents]
     documents: list[DocumentRelied] = Field(description="Those most answers cite, at most 15.")
-    types: list[str] = Field(description="Every type there is, to filter by.")
     truncated: bool = Field(default=False, description="Only the newest events were counted.")
 
 
@@ -416,6 +507,7 @@ class RecordState(Wire):
     verified_at: datetime | None = None
     verified_by: str = ""
     verified_intact: bool | None = None
+    types: list[str] = Field(default_factory=list, description="Every type there is.")
     formats: list[str] = Field(default_factory=list, description="Forms it can be handed out in.")
 
 
@@ -475,7 +567,7 @@ class AuditStory(Wire):
     answer: str = ""
     citations: list[StoryCitation]
     struck: int = 0
-    struck_sentences: list[str] = Field(default_factory=list)
+    draft: str = Field(default="", description="What the model wrote, before it was checked.")
     milliseconds: float | None = None
     erased: bool = Field(default=False, description="Texts of it were erased.")
 

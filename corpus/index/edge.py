@@ -114,9 +114,10 @@ class EdgeIndex:
         with _translated(self._folder):
             return int(self._shard.count(edge.CountRequest(exact=True)))
 
-    def versions(self) -> set[VersionId]:
+    def versions(self, *, live: bool | None = None) -> set[VersionId]:
         """See ``VectorIndex``."""
-        request = edge.FacetRequest(filters.VERSION, limit=EVERY_VERSION, exact=True)
+        within = None if live is None else _translate(filters.in_state(live=live))
+        request = edge.FacetRequest(filters.VERSION, limit=EVERY_VERSION, exact=True, filter=within)
         with _translated(self._folder):
             hits = self._shard.facet(request).hits
         return {VersionId(str(hit.value)) for hit in hits if hit.count}

@@ -71,3 +71,8 @@ def of_version(version_id: VersionId) -> All:
 def of_document(document_id: DocumentId) -> All:
     """Admit the points of one document, live or not."""
     return All((Equal(DOCUMENT, document_id),))
+
+
+def in_state(*, live: bool) -> All:
+    """Admit points that are live, or points that are not."""
+    return All((Equal(STATE, LIVE if live else STAGED),))

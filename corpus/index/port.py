@@ -101,8 +101,8 @@ class VectorIndex(Protocol):
     def count(self) -> int:
         """Return how many points there are, live or not."""
 
-    def versions(self) -> set[VersionId]:
-        """Return the versions that have points, live or not."""
+    def versions(self, *, live: bool | None = None) -> set[VersionId]:
+        """Return the versions that have points: live ones, staged ones, or all for None."""
 
     def flush(self) -> None:
         """Return once everything written survives a power cut."""

@@ -102,14 +102,16 @@ class ServerIndex:
         with self._translated():
             return self._client.count(COLLECTION, exact=True).count
 
-    def versions(self) -> set[VersionId]:
+    def versions(self, *, live: bool | None = None) -> set[VersionId]:
         """See ``VectorIndex``."""
+        within = None if live is None else _translate(filters.in_state(live=live))
         found: set[VersionId] = set()
         offset = None
         while True:
             with self._translated():
                 records, offset = self._client.scroll(
                     COLLECTION,
+                    scroll_filter=within,
                     limit=PAGE_POINTS,
                     offset=offset,
                     with_payload=[filters.VERSION],

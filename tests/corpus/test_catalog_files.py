@@ -165,20 +165,19 @@ def test_a_run_that_fails_says_why(shelf: Shelf) -> None:
     assert shelf.catalog.run(run_id).error == "The folder is gone."
 
 
-def test_an_interrupted_run_is_queued_again(shelf: Shelf) -> None:
+def test_an_interrupted_run_is_queued_again_and_keeps_what_it_did(shelf: Shelf) -> None:
     run_id = shelf.catalog.queue_run(shelf.source.source_id)
     shelf.catalog.claim_run()
-    shelf.catalog.update_run(run_id, files_done=2)
     shelf.catalog.record_file(run_id, FileOutcome("fees.pdf", "added"))
     assert [run.run_id for run in shelf.catalog.interrupted_runs()] == [run_id]
 
     shelf.catalog.requeue_run(run_id)
 
     assert shelf.catalog.interrupted_runs() == []
-    assert shelf.catalog.run_files(run_id) == []
+    assert shelf.catalog.run_files(run_id) == [FileOutcome("fees.pdf", "added")]
     again = shelf.catalog.claim_run()
     assert again is not None
-    assert (again.run_id, again.files_done) == (run_id, 0)
+    assert (again.run_id, again.files_done) == (run_id, 1)
 
 
 def test_what_a_run_did_with_each_file_is_kept(shelf: Shelf) -> None:

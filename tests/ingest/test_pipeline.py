@@ -134,13 +134,14 @@ def test_a_document_becomes_searchable_and_stands_on_record(desk: Desk) -> None:
     assert types_on_record(desk) == ["doc.ingest", "doc.ingest"]
 
 
-def test_an_unchanged_file_is_only_hashed(desk: Desk) -> None:
+def test_an_unchanged_file_is_only_counted(desk: Desk) -> None:
     (desk.folder / "note.txt").write_text("The door code changes on Mondays.")
     desk.run()
 
     report = desk.run()
 
-    assert outcomes(report) == {"note.txt": "unchanged"}
+    assert report.totals == {"unchanged": 1}
+    assert report.files == []
     assert report.steps["parse"] == report.steps["embed"] == 0.0
     assert types_on_record(desk) == ["doc.ingest"]
 
@@ -322,14 +323,14 @@ def test_every_listed_file_ends_in_exactly_one_outcome(desk: Desk) -> None:
 
     report = desk.run(progress=told.append)
 
+    assert report.totals == {"unchanged": 1, "quarantined": 1, "excluded": 2, "withdrawn": 1}
     assert outcomes(report) == {
-        "leave.pdf": "unchanged",
         "bad.pdf": "quarantined",
         "~$lock.docx": "excluded",
         ".hidden": "excluded",
         "gone.txt": "withdrawn",
     }
-    assert told[-1].files_done == told[-1].files_total == len(report.files) == 5
+    assert told[-1].files_done == told[-1].files_total == sum(report.totals.values()) == 5
     run = desk.catalog.runs()[0]
     assert (run.state, run.files_total, run.files_done) == ("done", 5, 5)
     assert desk.catalog.run_files(run.run_id) == report.files

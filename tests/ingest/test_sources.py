@@ -1,12 +1,11 @@
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from ingest.errors import Quarantined, SourceMissing
+from ingest.errors import Quarantined, SourceAway, SourceMissing
 from ingest.quarantine import Reason
-from ingest.sources import ExcludedFile, FoundFile, UnreadableFile, hash_of, list_folder
+from ingest.sources import ExcludedFile, Folder, FoundFile, Rules, UnreadableFile, list_folder
 
 
 def test_files_are_listed_by_path_with_forward_slashes(tmp_path: Path) -> None:
@@ -72,9 +71,43 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
         list_folder(tmp_path / "nowhere")
 
 
-def test_a_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
-    (tmp_path / "one").write_bytes(b"x" * 3_000_000)
+def test_a_file_is_read_within_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"x" * 3_000)
+    place = Folder(tmp_path)
 
-    assert hash_of(tmp_path / "one") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
-    with pytest.raises(Quarantined):
-        hash_of(tmp_path / "two")
+    assert place.read("one", most=3_000) == b"x" * 3_000
+    with pytest.raises(Quarantined) as too_large:
+        place.read("one", most=2_999)
+    with pytest.raises(Quarantined) as missing:
+        place.read("two", most=1)
+
+    assert (too_large.value.reason, missing.value.reason) == (Reason.TOO_LARGE, Reason.MISSING)
+
+
+def test_a_folder_that_goes_away_while_it_is_read_is_not_a_missing_file(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    place = Folder(share)
+    share.rmdir()
+
+    with pytest.raises(SourceAway, match="Is the share mounted"):
+        place.read("one.txt", most=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("a/plan.pdf", ""),
+        ("a/Plan.PDF", ""),
+        ("a/plan.txt", "no pattern of what is taken in"),
+        ("drafts/plan.pdf", "drafts/*"),
+        ("a/large.pdf", "larger than"),
+    ],
+)
+def test_rules_say_which_of_them_leaves_a_file_out(path: str, rule: str) -> None:
+    rules = Rules(include=("*.pdf",), exclude=("drafts/*",), maximum_bytes=10)
+
+    applied = rules.apply(FoundFile(path, 11 if "large" in path else 10, 1))
+
+    assert rule in (applied.rule if isinstance(applied, ExcludedFile) else "")
+    assert isinstance(applied, ExcludedFile) == bool(rule)

@@ -1,102 +1,51 @@
-"""The record: a chain of entries in one SQLite file that only ever grows.
+"""The record: what was asked, answered and changed, in the order in which it happened.
 
-The verifier (audit.verify) reads the same file on its own; what makes an entry trustworthy is
-what it says there, not what this module believes.
+The log turns events into entries and hands them to a store; it grows the tree over them, has
+its root signed, and reads entries back with what of their payloads still can be opened. What
+makes an entry trustworthy is what it says and what signs it, not what this module believes.
 """
 
-import fcntl
 import json
-import os
 import secrets
-import sqlite3
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    QueuePool,
-    Row,
-    Select,
-    String,
-    Table,
-    create_engine,
-    func,
-    select,
+from audit.canonical import Json, moment, timestamp
+from audit.circumstances import Circumstances, Program, current
+from audit.earlier_form import bring_up_to_date, is_earlier_form
+from audit.entries import Disclosed, Entry
+from audit.errors import (
+    AuditUnavailable,
+    RecordDamaged,
+    SignerUnavailable,
+    WitnessUnavailable,
 )
-from sqlalchemy import event as engine_events
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-from audit.canonical import (
-    RANDOM_BYTES_OF_AN_ID,
-    Json,
-    canonical,
-    commitment,
-    leaf_hash,
-    moment,
-    pseudonym,
-    sortable_id,
-    timestamp,
-)
-from audit.entries import Entry
-from audit.errors import AuditUnavailable, RecordDamaged
-from audit.events import Event, take_apart
+from audit.events import ClockStepped, Event, EventsMissed, GapNoticed
+from audit.files import alone_in, write_durably
+from audit.keys import PayloadKeys, read_or_make_secret
+from audit.notes import Note, Signature, parse_checkpoint, parse_note
+from audit.sealing import Prepared, Pseudonyms, Sealed, Sealer, prepare
+from audit.sequencer import Request, Sequencer
+from audit.signer import KeySigner, Signed, Signer
+from audit.sqlite_store import SqliteStore
+from audit.store import Batch, Filter, Head, KeyRow, Removal, Store, Stored, Writing
+from audit.tree import GrowingTree, StoredTree
 from audit.verify import KeptHead, Verdict, verify_store
+from audit.witness import Witness
 
 DATABASE = "audit.db"
 PEPPER = "pepper"
-PEPPER_BYTES = 32
-SALT_BYTES = 32
-FORMAT_VERSION = 1
+PAYLOAD_KEY = "payload.key"
+SIGNER_FOLDER = "signer"
 BUSY_SECONDS = 10.0
 PAGE_OF_ENTRIES = 500
-
-_metadata = MetaData()
-_entry = Table(
-    "audit_entry",
-    _metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("line", LargeBinary, nullable=False),
-    Column("leaf_hash", String, nullable=False),
-    Column("type", String, nullable=False, index=True),
-    Column("ts", String, nullable=False, index=True),
-    Column("pid", String, nullable=True, index=True),
-)
-_payload = Table(
-    "audit_payload",
-    _metadata,
-    Column("seq", Integer, ForeignKey("audit_entry.seq"), primary_key=True, autoincrement=False),
-    Column("salt", LargeBinary, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
-
-_TRIGGERS = (
-    *(
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-        "BEGIN SELECT RAISE(ABORT, 'the record only grows'); END"
-        for table in ("audit_entry", "audit_payload")
-        for verb in ("UPDATE", "DELETE")
-    ),
-    # INSERT OR REPLACE would delete without asking the trigger above.
-    "CREATE TRIGGER IF NOT EXISTS audit_entry_in_order BEFORE INSERT ON audit_entry "
-    "WHEN NEW.seq <> (SELECT coalesce(max(seq), -1) + 1 FROM audit_entry) "
-    "BEGIN SELECT RAISE(ABORT, 'the record only grows'); END",
-    "CREATE TRIGGER IF NOT EXISTS audit_payload_in_order BEFORE INSERT ON audit_payload "
-    "WHEN NEW.seq <> (SELECT max(seq) FROM audit_entry) "
-    "OR EXISTS (SELECT 1 FROM audit_payload WHERE seq = NEW.seq) "
-    "BEGIN SELECT RAISE(ABORT, 'the record only grows'); END",
-)
+CLOCK_TOLERANCE = timedelta(seconds=2)
+"""How far the clock may lag behind the record: writers on several machines differ a little."""
 
 
 def utc_now() -> datetime:
@@ -104,43 +53,69 @@ def utc_now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the one default
 
 
+def monotonic_microseconds() -> int:
+    """Microseconds since the machine started, the same for every process on it."""
+    return time.monotonic_ns() // 1_000
+
+
 @dataclass(frozen=True, slots=True)
-class _Head:
-    sequence: int
-    leaf_hash: str
+class _Work:
+    """What one caller wants on record."""
+
+    prepared: tuple[Prepared, ...]
+    removal: Removal = field(default_factory=Removal)
+
+
+@dataclass(slots=True)
+class _Missed:
+    """What could not be written since the record failed."""
+
+    since: str
+    types: Counter[str]
 
 
 class AuditLog:
-    """The record of one data folder; use :meth:`open`.
+    """The record; use :meth:`open`.
 
     One object may be used by several threads, and several processes may have the same record
-    open: appending is serialised by SQLite's write lock.
+    open: the store lets one of them append at a time.
     """
 
     def __init__(
         self,
-        path: Path,
-        pepper: bytes,
+        store: Store,
         *,
+        pepper: bytes,
+        wrapping_key: bytes,
         clock: Callable[[], datetime],
         randomness: Callable[[int], bytes],
+        monotonic: Callable[[], int],
         busy_seconds: float,
+        program: Program,
+        signer: Signer,
+        witnesses: Sequence[Witness],
+        longest_unsigned: timedelta | None,
     ) -> None:
-        self._path = path
-        self._pepper = pepper
+        self._store = store
+        self._pseudonyms = Pseudonyms(pepper)
+        self._keys = PayloadKeys(wrapping_key, randomness)
         self._clock = clock
         self._randomness = randomness
-        self._busy_seconds = busy_seconds
-        self._file = _identity_of(path)
-        self._lock = threading.Lock()
-        self._last: _Head | None = None  # guarded by _lock; what this object wrote last
-        self._engine = create_engine(
-            "sqlite+pysqlite://",
-            creator=self._connect,
-            poolclass=QueuePool,
-            pool_timeout=busy_seconds,
+        self._monotonic = monotonic
+        self._program = program
+        self._signer = signer
+        self._witnesses = tuple(witnesses)
+        self._longest_unsigned = longest_unsigned
+        self._tree = StoredTree(store)
+        self._sequencer: Sequencer[list[Entry]] = Sequencer(
+            self._commit, patience_seconds=busy_seconds
         )
-        engine_events.listen(self._engine, "begin", _begin)
+        self._last: Head | None = None  # as the following, only touched by who holds the turn
+        self._growing: GrowingTree | None = None
+        self._missed: _Missed | None = None  # guarded by _missed_lock
+        self._missed_lock = threading.Lock()
+        self._signing = threading.Lock()
+        self._witness_faults: list[str] = []  # guarded by _signing
 
     @classmethod
     def open(
@@ -149,46 +124,94 @@ class AuditLog:
         *,
         clock: Callable[[], datetime] = utc_now,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
+        monotonic: Callable[[], int] = monotonic_microseconds,
         create: bool = True,
         busy_seconds: float = BUSY_SECONDS,
+        store: Store | None = None,
+        key_file: Path | None = None,
+        program: Program | None = None,
+        signer: Signer | None = None,
+        witnesses: Sequence[Witness] = (),
+        longest_unsigned: timedelta | None = None,
     ) -> "AuditLog":
         """Open the record of a folder, making an empty one where there never was any.
 
         Args:
-            folder: Holds ``audit.db`` and ``pepper``, which turns names into pseudonyms.
+            folder: Holds ``audit.db``, ``pepper``, which turns names into pseudonyms, and
+                ``payload.key``, which wraps the keys of the payloads.
             clock: Gives times with a zone.
-            randomness: Gives that many random bytes, for ids, salts and the pepper.
+            randomness: Gives that many random bytes, for ids, salts, keys and the pepper.
+            monotonic: Gives microseconds that never run backwards.
             create: False raises where there is no record yet.
             busy_seconds: How long to wait for others that are writing.
+            store: Where the entries are instead of in ``audit.db``; closed with the log.
+            key_file: Holds the wrapping key instead of ``payload.key``.
+            program: Which program writes.
+            signer: What signs checkpoints; without one the log does, with a key that it makes
+                in ``signer/`` of the folder at the first checkpoint.
+            witnesses: What cosigns checkpoints.
+            longest_unsigned: Age of an entry without a checkpoint from which on no questions
+                are taken; None means any.
 
         Raises:
             AuditUnavailable: The record cannot be opened, or a part of it is gone.
         """
-        path = folder / DATABASE
-        if not create and not path.exists():
+        if store is None and not create and not (folder / DATABASE).exists():
             raise AuditUnavailable(
                 f"There is no record in {folder} yet. Check the data folder (MUNIMENT_DATA), "
                 "or start Muniment there first."
             )
-        with _alone_in(folder):
-            pepper_exists = (folder / PEPPER).exists()
-            _make_file(path, may_be_made=not pepper_exists)
-            log = cls(
-                path,
-                _read_pepper(folder / PEPPER) if pepper_exists else b"",
-                clock=clock,
-                randomness=randomness,
-                busy_seconds=busy_seconds,
-            )
-            log._make_tables()
-            if not pepper_exists:
-                log._make_pepper(folder / PEPPER)
-        return log
+        try:
+            with alone_in(folder):
+                kept = store or _open_sqlite(folder, busy_seconds)
+                pepper = _pepper(folder, kept, randomness)
+                wrapping = _wrapping_key(key_file or folder / PAYLOAD_KEY, kept, randomness)
+                if isinstance(kept, SqliteStore) and is_earlier_form(kept):
+                    bring_up_to_date(kept, PayloadKeys(wrapping, randomness))
+        except OSError as error:
+            raise AuditUnavailable(
+                f"The record's folder {folder} cannot be used: {error.strerror}. "
+                "Correct its rights or free some space."
+            ) from error
+        return cls(
+            kept,
+            pepper=pepper,
+            wrapping_key=wrapping,
+            clock=clock,
+            randomness=randomness,
+            monotonic=monotonic,
+            busy_seconds=busy_seconds,
+            program=program or Program(),
+            signer=signer or KeySigner(folder / SIGNER_FOLDER, randomness=randomness),
+            witnesses=witnesses,
+            longest_unsigned=longest_unsigned,
+        )
 
     @property
     def path(self) -> Path:
-        """The database file."""
-        return self._path
+        """The database file of a record that is kept in one."""
+        if not isinstance(self._store, SqliteStore):
+            raise TypeError(f"the record {self._store.name} is not a file")
+        return self._store.path
+
+    @property
+    def store(self) -> Store:
+        """What the entries are kept in."""
+        return self._store
+
+    @property
+    def log_vkey(self) -> str:
+        """The public key that checkpoints are signed with, in C2SP form.
+
+        Raises:
+            SignerUnavailable: The signer does not answer.
+        """
+        return str(self._signer.vkey())
+
+    @property
+    def witness_vkeys(self) -> tuple[str, ...]:
+        """The public keys of the witnesses, in C2SP form."""
+        return tuple(str(key) for each in self._witnesses if (key := each.vkey()) is not None)
 
     def append(self, event: Event) -> Entry:
         """Write an event at the end of the record.
@@ -204,15 +227,26 @@ class AuditLog:
     def append_all(self, events: Sequence[Event]) -> list[Entry]:
         """Write several events one after the other: all of them, or none.
 
-        Costs one flush to disk. Otherwise as :meth:`append`.
+        Costs one flush to disk at most. Otherwise as :meth:`append`.
         """
-        if not self._lock.acquire(timeout=self._busy_seconds):
-            raise self._unavailable("it is being written to without end")
-        try:
-            with self._translated():
-                return self._append(events)
-        finally:
-            self._lock.release()
+        if not events:
+            self._store.head()
+            return []
+        return self._submit(events, Removal())
+
+    def append_and_remove(self, event: Event, removal: Removal) -> Entry:
+        """Write an event and take away what it announces: both, or neither.
+
+        Args:
+            event: Of a type that announces a removal: an erasure, a disposal or a redaction.
+            removal: Which keys, payloads and lines go. Its time is set here.
+
+        Raises:
+            AuditUnavailable: Nothing was written and nothing removed; also where the type of
+                the event announces no removal.
+        """
+        dated = Removal(removal.keys, removal.payloads, removal.lines, timestamp(self._clock()))
+        return self._submit([event], dated)[0]
 
     def entries(
         self,
@@ -222,6 +256,11 @@ class AuditLog:
         type: str = "",  # noqa: A002 - the word of the record
         person: str = "",
         since: datetime | None = None,
+        until: datetime | None = None,
+        document: str = "",
+        matter: str = "",
+        outcome: str = "",
+        pid: str = "",
         newest_first: bool = False,
     ) -> list[Entry]:
         """Return entries in order.
@@ -233,20 +272,29 @@ class AuditLog:
             type: Only of this type ("rag.ask") or family of types ("rag"); empty means all.
             person: Only what this person did, by name.
             since: Only what was written at or after this moment.
+            until: Only what was written before this moment.
+            document: Only what is about this document, by id.
+            matter: Only what belongs to this matter.
+            outcome: Only what ended so.
+            pid: Only what this person did, by pseudonym.
             newest_first: Backwards.
 
         Raises:
             AuditUnavailable: The record cannot be read.
         """
-        query = _all_columns().where(*self._conditions(kind=type, person=person, since=since))
-        order = _entry.c.seq.desc() if newest_first else _entry.c.seq
-        if newest_first and after >= 0:
-            query = query.where(_entry.c.seq < after)
-        elif not newest_first:
-            query = query.where(_entry.c.seq > after)
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(order).limit(limit)).all()
-        return [_entry_of(row) for row in rows]
+        wanted = Filter(
+            type=type,
+            pid=self._pid(person, pid),
+            since=timestamp(since) if since else "",
+            until=timestamp(until) if until else "",
+            document=document,
+            matter=matter,
+            outcome=outcome,
+            first=0 if newest_first else after + 1,
+            last=after - 1 if newest_first and after >= 0 else None,
+        )
+        rows = self._store.rows(wanted, limit=limit, newest_first=newest_first)
+        return [self._entry_of(row) for row in rows]
 
     def count(
         self,
@@ -254,12 +302,155 @@ class AuditLog:
         type: str = "",  # noqa: A002 - the word of the record
         person: str = "",
         since: datetime | None = None,
+        until: datetime | None = None,
+        document: str = "",
+        matter: str = "",
+        outcome: str = "",
+        pid: str = "",
     ) -> int:
         """Return how many entries there are; the arguments are those of :meth:`entries`."""
-        conditions = self._conditions(kind=type, person=person, since=since)
-        query = select(func.count()).select_from(_entry).where(*conditions)
-        with self._reading() as connection:
-            return int(connection.execute(query).scalar_one())
+        return self._store.count(
+            Filter(
+                type=type,
+                pid=self._pid(person, pid),
+                since=timestamp(since) if since else "",
+                until=timestamp(until) if until else "",
+                document=document,
+                matter=matter,
+                outcome=outcome,
+            )
+        )
+
+    def lines(self, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        """Yield the canonical lines of a range, both ends included, without newlines.
+
+        A redacted line is given as ``#`` and its hex leaf hash. Memory does not grow with the
+        range. Without ``last``, what is on record when the first line is taken is given.
+
+        Raises:
+            AuditUnavailable: The record cannot be read.
+        """
+        for row in self._rows(first, last):
+            yield row.entry.line or b"#" + row.entry.leaf_hash.encode("ascii")
+
+    def payload(self, sequence: int) -> Disclosed | None:
+        """Return salt and body of an entry's payload; None where it has none, or none any more.
+
+        Raises:
+            RecordDamaged: It is there but cannot be opened.
+        """
+        for row in self._store.rows(Filter(first=sequence, last=sequence), limit=1):
+            return self._disclosed(row)
+        return None
+
+    def payloads(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Disclosed]]:
+        """Yield the payloads of a range that can be opened, with their sequences."""
+        for row in self._rows(first, last):
+            if (disclosed := self._disclosed(row)) is not None:
+                yield row.entry.sequence, disclosed
+
+    def keys_of(self, person: str) -> list[KeyRow]:
+        """Return the data keys of a person's payloads, destroyed ones too."""
+        return self._store.keys(self.pseudonym_of(person))
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the root of the tree, as it is or as it was at a size."""
+        return self._tree.root(self._store.head().size if size is None else size)
+
+    def inclusion_proof(self, sequence: int, size: int) -> list[bytes]:
+        """Return the proof that an entry is in the tree of a size (RFC 9162, 2.1.3).
+
+        Raises:
+            ProofInvalid: It is not.
+        """
+        return self._tree.inclusion(sequence, size)
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that the tree of one size extends an earlier one (RFC 9162, 2.1.4).
+
+        Raises:
+            ProofInvalid: The earlier one is larger.
+        """
+        return self._tree.consistency(old, new)
+
+    def checkpoint(self) -> str:
+        """Return a signed note of the record as it is now, cosigned by the witnesses that answer.
+
+        Signed anew only where entries came since the newest checkpoint.
+
+        Raises:
+            SignerUnavailable: The signer does not answer, or refuses.
+        """
+        with self._signing:
+            size = self._store.head().size
+            newest = self._store.checkpoint()
+            if newest is not None and parse_checkpoint(newest).size == size:
+                return newest
+            state = Signed(size, self._tree.root(size))
+            last = self._signer.last()
+            if last.size > size:
+                raise SignerUnavailable(
+                    f"The signer has signed {last.size} entries, but there are only {size}: the "
+                    "record was cut off, or an old backup was brought back. Verify it against "
+                    "the last checkpoint that was handed out."
+                )
+            note = parse_note(self._signer.sign(state, self._tree.consistency(last.size, size)))
+            note = note.with_signatures(self._cosignatures(note, size))
+            self._store.add_checkpoint(size, str(note))
+            return str(note)
+
+    def newest_checkpoint(self, *, at_most: int | None = None) -> str | None:
+        """Return the newest checkpoint that is kept, of at most a size; None where none is."""
+        return self._store.checkpoint(at_most=at_most)
+
+    def collect_cosignatures(self) -> int:
+        """Take over cosignatures that came late; return for how many checkpoints."""
+        taken = 0
+        for witness in self._witnesses:
+            for size, signatures in witness.late():
+                kept = self._store.checkpoint(at_most=size)
+                if kept is not None and parse_checkpoint(kept).size == size:
+                    note = parse_note(kept).with_signatures(signatures)
+                    if str(note) != kept:
+                        self._store.add_checkpoint(size, str(note))
+                        taken += 1
+        return taken
+
+    def unsigned(self) -> int:
+        """Return how many entries no checkpoint covers yet."""
+        newest = self._store.checkpoint()
+        signed = parse_checkpoint(newest).size if newest is not None else 0
+        return max(0, self._store.head().size - signed)
+
+    def require_ready(self) -> None:
+        """Return only where questions may be taken.
+
+        Raises:
+            AuditUnavailable: The record cannot be read, the clock is behind it, or it was not
+                signed for too long.
+        """
+        self._require_clock()
+        self._require_signatures()
+
+    def test_write(self) -> None:
+        """Write something that means nothing, and what was missed while nothing could be.
+
+        Raises:
+            AuditUnavailable: Nothing can be written.
+        """
+        self._store.test_write()
+        if self._missed is not None:
+            self._submit([], Removal())
+
+    def accept_clock(self, person: str) -> Entry:
+        """Put on record that somebody vouches for the clock as it is, though it went back."""
+        latest = self._latest_moment()
+        behind = (moment(latest) - self._clock()).total_seconds() if latest else 0.0
+        return self.append(
+            ClockStepped(
+                actor=person, outcome="accepted", before=latest, seconds=round(max(0.0, behind), 3)
+            )
+        )
 
     def verify(self, *, kept: KeptHead | None = None) -> Verdict:
         """Check every entry, with the verifier's own reading of the file.
@@ -271,8 +462,9 @@ class AuditLog:
         Raises:
             AuditUnavailable: The record cannot be read.
         """
-        self._check_file()
-        return verify_store(self._path, kept=kept)
+        if isinstance(self._store, SqliteStore):
+            self._store.check_file()
+        return verify_store(self.path, kept=kept, open_payload=self._open_stored)
 
     def export_lines(
         self, *, with_payloads: bool = True, through: int | None = None
@@ -289,223 +481,245 @@ class AuditLog:
         Raises:
             AuditUnavailable: The record cannot be read.
         """
-        last = self.count() - 1 if through is None else through
-        sequence = -1
-        while sequence < last:
-            query = _all_columns().where(_entry.c.seq > sequence, _entry.c.seq <= last)
-            with self._reading() as connection:
-                rows = connection.execute(query.order_by(_entry.c.seq).limit(PAGE_OF_ENTRIES)).all()
-            if not rows:
-                return
-            for row in rows:
-                yield _export_line(row, with_payload=with_payloads)
-            sequence = rows[-1].seq
+        for row in self._rows(0, through):
+            yield _export_line(row, self._disclosed(row) if with_payloads else None)
 
     def pseudonym_of(self, name: str) -> str:
         """Return the name under which a person stands in this record's envelopes."""
-        return pseudonym(self._pepper, name)
+        return self._pseudonyms.of_person(name)
 
     def close(self) -> None:
-        """Let go of the file. Everything appended is already on disk."""
-        self._engine.dispose()
+        """Let go of the store. Everything appended is already durable."""
+        self._store.close()
 
-    def _append(self, events: Sequence[Event]) -> list[Entry]:
-        self._check_file()
-        written: list[Entry] = []
-        with self._write_connection() as connection, connection.begin():
-            head = self._head(connection)
-            for fact in events:
-                entry = self._write(connection, fact, head)
-                head = _Head(entry.sequence, entry.leaf_hash)
-                written.append(entry)
-        self._last = head
-        return written
+    def _pid(self, person: str, pid: str) -> str:
+        return self.pseudonym_of(person) if person else pid
 
-    def _head(self, connection: Connection) -> _Head | None:
-        """Return the newest entry, having checked that what was written last is still there."""
-        newest = connection.execute(
-            select(_entry.c.seq, _entry.c.leaf_hash).order_by(_entry.c.seq.desc()).limit(1)
-        ).first()
-        if self._last is not None:
-            known = connection.execute(
-                select(_entry.c.leaf_hash).where(_entry.c.seq == self._last.sequence)
-            ).scalar()
-            if known != self._last.leaf_hash:
-                raise self._unavailable(
-                    f"entry {self._last.sequence}, which was written here, is gone or altered"
+    def _submit(self, events: Sequence[Event], removal: Removal) -> list[Entry]:
+        circumstances = current()
+        work = _Work(
+            tuple(
+                prepare(
+                    event,
+                    circumstances=circumstances,
+                    program=self._program,
+                    pseudonyms=self._pseudonyms,
+                    randomness=self._randomness,
                 )
-        return _Head(newest.seq, newest.leaf_hash) if newest else None
-
-    def _write(self, connection: Connection, fact: Event, head: _Head | None) -> Entry:
-        at = self._clock()
-        parts = take_apart(fact, pseudonym_of=self.pseudonym_of)
-        body = canonical(parts.payload) if parts.payload else None
-        salt = self._randomness(SALT_BYTES)
-        sequence, written_at = (head.sequence + 1 if head else 0), timestamp(at)
-        envelope: dict[str, Json] = {
-            **parts.envelope,
-            "v": FORMAT_VERSION,
-            "seq": sequence,
-            "id": sortable_id(at, self._randomness(RANDOM_BYTES_OF_AN_ID)),
-            "ts": written_at,
-            "type": fact.type,
-            "actor": {"pid": parts.pseudonym},
-            "payload_commitment": commitment(salt=salt, body=body) if body else None,
-            "prev_leaf_hash": head.leaf_hash if head else None,
-        }
-        line = canonical(envelope)
-        leaf = leaf_hash(line)
-        connection.execute(
-            _entry.insert(),
-            {
-                "seq": sequence,
-                "line": line,
-                "leaf_hash": leaf,
-                "type": fact.type,
-                "ts": written_at,
-                "pid": parts.pseudonym,
-            },
+                for event in events
+            ),
+            removal,
         )
-        if body:
-            connection.execute(_payload.insert(), {"seq": sequence, "salt": salt, "body": body})
-        return _entry_from(line, leaf, body)
-
-    def _conditions(
-        self, *, kind: str, person: str, since: datetime | None
-    ) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if kind and "." in kind:
-            conditions.append(_entry.c.type == kind)
-        elif kind:
-            conditions.append(_entry.c.type.startswith(f"{kind}.", autoescape=True))
-        if person:
-            conditions.append(_entry.c.pid == self.pseudonym_of(person))
-        if since:
-            conditions.append(_entry.c.ts >= timestamp(since))
-        return conditions
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated():
-            self._check_file()
-            with self._engine.connect() as connection:
-                yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn what the database or the disk says into a sentence for the operator."""
+        request: Request[list[Entry]] = Request(work, len(events), alone=removal != Removal())
         try:
-            yield
-        except DBAPIError as error:
-            name = getattr(error.orig, "sqlite_errorname", "")
-            raise self._unavailable(_explanation(name)) from error
-        except SQLAlchemyError as error:
-            raise self._unavailable("its database does not answer") from error
-        except OSError as error:
-            raise self._unavailable(f"the disk says: {error.strerror}") from error
-
-    def _unavailable(self, because: str) -> AuditUnavailable:
-        return AuditUnavailable(
-            f"The record at {self._path} is not available: {because}. "
-            "Nothing that must be on record can go on until it is."
-        )
-
-    def _check_file(self) -> None:
-        """A file that was removed or replaced would take entries that nobody ever finds."""
-        try:
-            same = _identity_of(self._path) == self._file
-        except OSError:
-            same = False
-        if not same:
-            raise self._unavailable("its file was removed or replaced while it was open")
-
-    def _connect(self) -> sqlite3.Connection:
-        # Not created here: an empty file in the place of a lost record would look like a new one.
-        connection = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode=rw",
-            uri=True,
-            timeout=self._busy_seconds,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        for setting in (
-            "journal_mode=WAL",
-            "synchronous=FULL",  # NORMAL may lose the last commits when the power fails
-            "foreign_keys=ON",
-            "trusted_schema=OFF",
-        ):
-            connection.execute(f"PRAGMA {setting}")
-        return connection
-
-    def _make_tables(self) -> None:
-        with self._translated(), self._write_connection() as connection, connection.begin():
-            _metadata.create_all(connection)
-            for trigger in _TRIGGERS:
-                connection.exec_driver_sql(trigger)
-
-    def _make_pepper(self, path: Path) -> None:
-        if self.count() > 0:
+            return self._sequencer.submit(request) or []
+        except TimeoutError as error:
+            self._note_missed(events)
             raise AuditUnavailable(
-                f"{path} is missing, but the record beside it holds entries, and without it "
-                "nobody's entries can be found. Bring the file back from the last backup."
+                f"The record at {self._store.name} is not available: it is being written to "
+                "without end. Nothing that must be on record can go on until it is."
+            ) from error
+        except AuditUnavailable:
+            self._note_missed(events)
+            raise
+
+    def _commit(self, batch: Sequence[Request[list[Entry]]]) -> None:
+        """Write a batch; called by one thread at a time."""
+        sealed: list[list[Sealed]] = []
+        tree, head = GrowingTree(), Head()
+        announced = self._missed
+
+        def build(writing: Writing) -> Batch:
+            nonlocal tree, head
+            self._require_last(writing)
+            tree = self._tree_at(writing.head.size)
+            sealer = Sealer(
+                writing, tree, self._keys, self._clock, self._monotonic, self._randomness
             )
-        self._pepper = self._randomness(PEPPER_BYTES)
-        with self._translated():
-            _write_durably(path, self._pepper)
+            self._announce(sealer, announced)
+            sealed.extend(
+                [sealer.seal(prepared) for prepared in _work_of(request).prepared]
+                for request in batch
+            )
+            head = sealer.head
+            return sealer.batch(_work_of(batch[0]).removal if batch else Removal())
 
-    def _write_connection(self) -> Connection:
-        return self._engine.connect().execution_options(record_writes=True)
+        self._store.append(build)
+        self._last, self._growing = head, tree
+        self._forget_missed(announced)
+        for request, written in zip(batch, sealed, strict=True):
+            request.finish(result=[_entry_from_sealed(each) for each in written])
+
+    def _require_last(self, writing: Writing) -> None:
+        """What this object wrote last must still be where it was written."""
+        last = self._last
+        if last is None or last == writing.head:
+            return
+        if last.size and writing.leaf_hash(last.size - 1) != last.leaf_hash:
+            raise AuditUnavailable(
+                f"The record at {self._store.name} is not available: entry {last.size - 1}, "
+                "which was written here, is gone or altered. "
+                "Nothing that must be on record can go on until it is."
+            )
+
+    def _tree_at(self, size: int) -> GrowingTree:
+        if self._growing is not None and self._growing.frontier.size == size:
+            return self._growing.copy()
+        return self._tree.growing(size)
+
+    def _announce(self, sealer: Sealer, missed: _Missed | None) -> None:
+        """Write first what must be said before anything else: a clock gone back, a gap."""
+        latest, now = sealer.head.at, self._clock()
+        if latest and now + CLOCK_TOLERANCE < moment(latest):
+            seconds = (moment(latest) - now).total_seconds()
+            sealer.seal(self._own(ClockStepped("", "noticed", latest, round(seconds, 3))))
+        if missed is not None:
+            types = tuple(EventsMissed(*each) for each in sorted(missed.types.items()))
+            sealer.seal(self._own(GapNoticed("unwritable", missed.since, types)))
+
+    def _own(self, event: Event) -> Prepared:
+        """An event of the record's own, in nobody's circumstances."""
+        return prepare(
+            event,
+            circumstances=Circumstances(),
+            program=self._program,
+            pseudonyms=self._pseudonyms,
+            randomness=self._randomness,
+        )
+
+    def _note_missed(self, events: Sequence[Event]) -> None:
+        with self._missed_lock:
+            missed = self._missed or _Missed(timestamp(self._clock()), Counter())
+            self._missed = _Missed(
+                missed.since, missed.types + Counter(event.type for event in events)
+            )
+
+    def _forget_missed(self, announced: _Missed | None) -> None:
+        with self._missed_lock:
+            if announced is None or self._missed is None:
+                return
+            later = self._missed.types - announced.types
+            self._missed = _Missed(timestamp(self._clock()), later) if later else None
+
+    def _require_clock(self) -> None:
+        now = self._clock()
+        latest = self._store.latest_moment()
+        if latest and now + CLOCK_TOLERANCE < moment(latest):
+            latest = self._latest_moment()
+        if latest and now + CLOCK_TOLERANCE < moment(latest):
+            raise AuditUnavailable(
+                f"The clock of this machine is behind the record, which goes on until {latest}. "
+                "Set the clock right; if the record's time was the wrong one, accept the clock "
+                "with `muniment audit clock --accept`."
+            )
+
+    def _latest_moment(self) -> str:
+        """The latest moment since the clock was last accepted."""
+        accepted = self._store.rows(
+            Filter(type="clock.step", outcome="accepted"), limit=1, newest_first=True
+        )
+        return self._store.latest_moment(after=accepted[0].entry.sequence - 1 if accepted else -1)
+
+    def _require_signatures(self) -> None:
+        if self._longest_unsigned is None:
+            return
+        newest = self._store.checkpoint()
+        signed = parse_checkpoint(newest).size if newest is not None else 0
+        for row in self._store.rows(Filter(first=signed), limit=1):
+            if self._clock() - moment(row.entry.at) > self._longest_unsigned:
+                raise SignerUnavailable(
+                    f"The record has not been signed since entry {row.entry.sequence} of "
+                    f"{row.entry.at}. Start the signer (`muniment serve signer`), and see what "
+                    "it says."
+                )
+
+    def _cosignatures(self, note: Note, size: int) -> list[Signature]:
+        found: list[Signature] = []
+        for witness in self._witnesses:
+            try:
+                found += witness.cosign(note, lambda old: self._tree.consistency(old, size))
+            except WitnessUnavailable as error:
+                self._witness_faults.append(str(error))
+        return found
+
+    def _rows(self, first: int, last: int | None) -> Iterator[Stored]:
+        """The rows of a range, a page in memory at a time."""
+        end = self._store.head().size - 1 if last is None else last
+        while first <= end:
+            rows = self._store.rows(Filter(first=first, last=end), limit=PAGE_OF_ENTRIES)
+            if not rows:
+                return
+            yield from rows
+            first = rows[-1].entry.sequence + 1
+
+    def _disclosed(self, row: Stored) -> Disclosed | None:
+        payload = row.payload
+        if (
+            payload is None
+            or row.wrapped_key is None
+            or payload.nonce is None
+            or payload.ciphertext is None
+        ):
+            return None
+        salt, body = self._keys.open(
+            sequence=payload.sequence,
+            key_id=payload.key_id,
+            wrapped=row.wrapped_key,
+            nonce=payload.nonce,
+            ciphertext=payload.ciphertext,
+        )
+        return Disclosed(salt, body.decode("utf-8", "backslashreplace"))
+
+    def _open_stored(
+        self, sequence: int, key_id: str, wrapped: bytes, nonce: bytes, ciphertext: bytes
+    ) -> tuple[bytes, bytes]:
+        """Open a payload for the verifier, which has no keys."""
+        return self._keys.open(
+            sequence=sequence, key_id=key_id, wrapped=wrapped, nonce=nonce, ciphertext=ciphertext
+        )
+
+    def _entry_of(self, row: Stored) -> Entry:
+        entry = row.entry
+        try:
+            if entry.line is None:
+                return Entry(
+                    sequence=entry.sequence,
+                    at=moment(entry.at),
+                    type=entry.type,
+                    person="",
+                    outcome="redacted",
+                    envelope={},
+                    payload=None,
+                    leaf_hash=entry.leaf_hash,
+                )
+            disclosed = self._disclosed(row)
+            return _entry_from(
+                json.loads(entry.line),
+                entry.leaf_hash,
+                json.loads(disclosed.body) if disclosed is not None else None,
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RecordDamaged(
+                f"Entry {entry.sequence} of the record cannot be read. "
+                "Run `muniment audit verify` to see what is wrong."
+            ) from error
 
 
-def _begin(connection: Connection) -> None:
-    # IMMEDIATE: the last entry is read under the lock under which the next one is written.
-    writes = connection.get_execution_options().get("record_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _work_of(request: Request[list[Entry]]) -> _Work:
+    if not isinstance(request.work, _Work):
+        raise TypeError("a request of the log holds its work")
+    return request.work
 
 
-def _explanation(errorname: str) -> str:
-    for start, sentence in _EXPLANATIONS.items():
-        if errorname.startswith(start):
-            return sentence
-    return f"its database reports {errorname or 'a fault'}"
+def _entry_from_sealed(sealed: Sealed) -> Entry:
+    payload = json.loads(sealed.body) if sealed.body is not None else None
+    return _entry_from(json.loads(sealed.row.line or b""), sealed.row.leaf_hash, payload)
 
 
-_EXPLANATIONS = {
-    "SQLITE_BUSY": "another program has been writing to it for too long; end that program",
-    "SQLITE_LOCKED": "another program has been writing to it for too long; end that program",
-    "SQLITE_FULL": "the disk is full; free some space",
-    "SQLITE_READONLY": "it can be read but not written; correct the rights of its file and folder",
-    "SQLITE_PERM": "it can be read but not written; correct the rights of its file and folder",
-    "SQLITE_CANTOPEN": "its file cannot be opened; correct the rights of its file and folder",
-    "SQLITE_IOERR": "the disk cannot be written or read; check the disk",
-    "SQLITE_CORRUPT": "its file is damaged; bring back the last backup",
-    "SQLITE_NOTADB": "its file is damaged; bring back the last backup",
-    "SQLITE_CONSTRAINT": "its newest entry is not where it belongs; verify the record",
-}
-
-
-def _all_columns() -> Select[Any]:
-    return select(
-        _entry.c.seq, _entry.c.line, _entry.c.leaf_hash, _payload.c.salt, _payload.c.body
-    ).select_from(_entry.outerjoin(_payload, _entry.c.seq == _payload.c.seq))
-
-
-def _entry_of(row: Row[Any]) -> Entry:
-    try:
-        return _entry_from(row.line, row.leaf_hash, row.body)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RecordDamaged(
-            f"Entry {row.seq} of the record cannot be read. "
-            "Run `muniment audit verify` to see what is wrong."
-        ) from error
-
-
-def _entry_from(line: bytes, leaf: str, body: bytes | None) -> Entry:
-    envelope = json.loads(line)
-    payload = json.loads(body) if body is not None else None
+def _entry_from(envelope: dict[str, Json], leaf: str, payload: dict[str, Json] | None) -> Entry:
     return Entry(
-        sequence=int(envelope["seq"]),
-        at=moment(envelope["ts"]),
+        sequence=int(str(envelope["seq"])),
+        at=moment(str(envelope["ts"])),
         type=str(envelope["type"]),
         person=str((payload or {}).get("person", "")),
         outcome=str(envelope["outcome"]),
@@ -515,13 +729,14 @@ def _entry_from(line: bytes, leaf: str, body: bytes | None) -> Entry:
     )
 
 
-def _export_line(row: Row[Any], *, with_payload: bool) -> str:
+def _export_line(row: Stored, disclosed: Disclosed | None) -> str:
     """Return a row as it stands: whether it holds is for the verifier to say."""
-    envelope = _as_text(row.line)
-    payload = _as_text(row.body) if with_payload and row.body is not None else "null"
-    salt = f'"{row.salt.hex()}"' if with_payload and row.salt is not None else "null"
+    line = row.entry.line
+    envelope = _as_text(line) if line else f'"#{row.entry.leaf_hash}"'
+    payload = disclosed.body if disclosed else "null"
+    salt = f'"{disclosed.salt.hex()}"' if disclosed else "null"
     return (
-        f'{{"envelope":{envelope},"leaf_hash":"{row.leaf_hash}",'
+        f'{{"envelope":{envelope},"leaf_hash":"{row.entry.leaf_hash}",'
         f'"payload":{payload},"salt":{salt}}}\n'
     )
 
@@ -530,71 +745,36 @@ def _as_text(written: bytes) -> str:
     return written.decode("utf-8", "backslashreplace")
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes that would prepare a record in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise _folder_unusable(folder, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _open_sqlite(folder: Path, busy_seconds: float) -> SqliteStore:
+    path = folder / DATABASE
+    if not path.exists():
+        if (folder / PEPPER).exists():
+            raise AuditUnavailable(
+                f"The record {path} is gone, though there was one. Bring it back from the last "
+                f"backup; to begin a new record knowingly, remove {folder / PEPPER} too."
+            )
+        write_durably(path, b"")
+    store = SqliteStore(path, busy_seconds=busy_seconds)
+    if not is_earlier_form(store):
+        store.make_tables()
+    return store
 
 
-def _make_file(path: Path, *, may_be_made: bool) -> None:
-    if path.exists():
-        return
-    if not may_be_made:
+def _pepper(folder: Path, store: Store, randomness: Callable[[int], bytes]) -> bytes:
+    path = folder / PEPPER
+    if not path.exists() and store.head().size > 0:
         raise AuditUnavailable(
-            f"The record {path} is gone, though there was one. Bring it back from the last "
-            f"backup; to begin a new record knowingly, remove {path.parent / PEPPER} too."
+            f"{path} is missing, but the record beside it holds entries, and without it "
+            "nobody's entries can be found. Bring the file back from the last backup."
         )
-    try:
-        _write_durably(path, b"")
-    except OSError as error:
-        raise _folder_unusable(path.parent, error) from error
+    return read_or_make_secret(path, randomness)
 
 
-def _read_pepper(path: Path) -> bytes:
-    try:
-        pepper = path.read_bytes()
-    except OSError as error:
-        raise AuditUnavailable(f"{path} cannot be read: {error.strerror}.") from error
-    if len(pepper) != PEPPER_BYTES:
+def _wrapping_key(path: Path, store: Store, randomness: Callable[[int], bytes]) -> bytes:
+    earlier = isinstance(store, SqliteStore) and is_earlier_form(store)
+    if not path.exists() and not earlier and store.keys():
         raise AuditUnavailable(
-            f"{path} is damaged: it must hold {PEPPER_BYTES} bytes. Bring it back from the last "
-            "backup."
+            f"{path} is missing, but payloads were encrypted under it, and without it nobody can "
+            "read them. Bring the file back from the last backup of the keys."
         )
-    return pepper
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """Make a file that only its owner may read, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _folder_unusable(folder: Path, error: OSError) -> AuditUnavailable:
-    return AuditUnavailable(
-        f"The record's folder {folder} cannot be used: {error.strerror}. "
-        "Correct its rights or free some space."
-    )
-
-
-def _identity_of(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
+    return read_or_make_secret(path, randomness)

@@ -39,12 +39,22 @@ class Entry:
         return describe(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """A payload that could be opened: SHA-256(salt ‖ body as UTF-8) is its commitment."""
+
+    salt: bytes
+    body: str
+
+
 def describe(entry: Entry) -> str:
     """Return one plain sentence that says what an entry records.
 
     Names and words come from the payload; without it the sentence says who by pseudonym, and
     leaves out what. The sentence holds no line breaks or control characters.
     """
+    if not entry.envelope:
+        return f"This entry ({_printable(entry.type)}) was redacted."
     sentence = SENTENCES.get(entry.type, _unknown)(entry)
     return _printable(sentence[:1].upper() + sentence[1:])
 
@@ -213,6 +223,15 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
     ),
     "admin.config": lambda entry: (
         f"{_person(entry)} changed the source {_word(entry, 'source')}: {_word(entry, 'change')}."
+    ),
+    "conversation.share": lambda entry: (
+        f"{_person(entry)} "
+        f"{'shared' if entry.envelope.get('shared') is True else 'no longer shares'} conversation "
+        f"{_word(entry, 'conversation_id')} with {_word(entry, 'colleague')}."
+    ),
+    "auth.token": lambda entry: (
+        f"{_person(entry)} had a token for a program {_word(entry, 'change')}: "
+        f"{_word(entry, 'scopes')}."
     ),
     "conversation.delete": lambda entry: (
         f"{_person(entry)} deleted conversation {_word(entry, 'conversation_id')}."

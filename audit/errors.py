@@ -4,7 +4,8 @@ AuditError
 ├── EventInvalid          an event that must not be written as it stands (a programming error)
 ├── AuditUnavailable      the record cannot be written or read now; whoever asked is refused
 │   ├── RecordDamaged     an entry is there but cannot be read
-│   └── SignerUnavailable what signs checkpoints does not answer, or refuses
+│   ├── SignerUnavailable what signs checkpoints does not answer, or refuses
+│   └── WitnessUnavailable what cosigns checkpoints does not answer, or refuses
 ├── ProofInvalid          a proof about the tree does not hold, or cannot be given
 ├── NoteInvalid           a checkpoint, a key or a signature does not hold, or has another form
 └── ExportFailed          an export could not be written where it was wanted
@@ -29,6 +30,10 @@ class RecordDamaged(AuditUnavailable):
 
 class SignerUnavailable(AuditUnavailable):
     """What signs checkpoints is away, or refuses because the record does not extend itself."""
+
+
+class WitnessUnavailable(AuditUnavailable):
+    """What cosigns checkpoints is away, or refuses because the record does not extend itself."""
 
 
 class ProofInvalid(AuditError):

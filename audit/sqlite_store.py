@@ -213,9 +213,17 @@ class SqliteStore:
     def make_tables(self) -> None:
         """Bring the file to the form told in docs/record.md; what is there stays."""
         with self.translated(), self.write_connection() as connection, connection.begin():
-            _metadata.create_all(connection)
-            for trigger in TRIGGERS:
-                connection.exec_driver_sql(trigger)
+            self.make_tables_with(connection)
+            self.make_triggers_with(connection)
+
+    def make_tables_with(self, connection: Connection) -> None:
+        """Make the tables that are missing, in a transaction that goes on."""
+        _metadata.create_all(connection)
+
+    def make_triggers_with(self, connection: Connection) -> None:
+        """Make the triggers that are missing, likewise."""
+        for trigger in TRIGGERS:
+            connection.exec_driver_sql(trigger)
 
     def append(self, build: Callable[[Writing], Batch]) -> None:
         """Add what ``build`` makes of the end of the record: all of it, or nothing."""

@@ -65,16 +65,29 @@ class _Written:
     salt: bytes | None
     body: bytes | None
     may_be_withheld: bool = False
+    redacted: bool = False
     columns: tuple[object, object, object, object] | None = None
     """Sequence, type, time and pseudonym as the store lists them for searching."""
+
+
+OpenPayload = Callable[[int, str, bytes, bytes, bytes], tuple[bytes, bytes]]
+"""Opens a stored payload: given its sequence, key id, wrapped key, nonce and ciphertext, returns
+salt and body; raises ``AuditUnavailable`` where it cannot be opened."""
 
 
 class _FaultFound(Exception):
     """Something does not hold; the message is the sentence."""
 
 
-def verify_store(path: Path, *, kept: KeptHead | None = None) -> Verdict:
+def verify_store(
+    path: Path, *, kept: KeptHead | None = None, open_payload: OpenPayload | None = None
+) -> Verdict:
     """Check every entry of a record's database file, as it is at one moment.
+
+    Args:
+        path: The file.
+        kept: What was written down of an earlier verdict.
+        open_payload: Opens the encrypted payloads; without it they count as withheld.
 
     Raises:
         AuditUnavailable: The file is not there or cannot be opened. A file that opens and
@@ -82,7 +95,7 @@ def verify_store(path: Path, *, kept: KeptHead | None = None) -> Verdict:
     """
     if not path.is_file():
         raise AuditUnavailable(f"There is no record at {path}. Check the data folder.")
-    return _verdict(_stored(path), kept)
+    return _verdict(_stored(path, open_payload), kept)
 
 
 def verify_export(path: Path, *, kept: KeptHead | None = None) -> Verdict:
@@ -145,6 +158,8 @@ def _check(entry: _Written, *, sequence: int, previous: str) -> bool:
         raise _FaultFound(
             f"Entry {sequence} is missing: entry {entry.columns[0]} stands in its place."
         )
+    if entry.redacted:
+        return False
     if hashlib.sha256(b"\x00" + entry.line).hexdigest() != entry.leaf_hash:
         raise _FaultFound(f"Entry {sequence} was altered: its text does not give its hash.")
     envelope = _envelope(entry.line, sequence)
@@ -212,7 +227,7 @@ def _check_payload(entry: _Written, envelope: dict[str, object], sequence: int) 
     return False
 
 
-def _stored(path: Path) -> Iterator[_Written]:
+def _stored(path: Path, open_payload: OpenPayload | None) -> Iterator[_Written]:
     """Read a database file, one entry in memory at a time; one statement sees one moment."""
     try:
         connection = sqlite3.connect(
@@ -221,11 +236,13 @@ def _stored(path: Path) -> Iterator[_Written]:
         with closing(connection):
             connection.text_factory = bytes
             for row in connection.execute(
-                "SELECT e.seq, e.line, e.leaf_hash, e.type, e.ts, e.pid, p.salt, p.body "
+                "SELECT e.seq, e.line, e.leaf_hash, e.type, e.ts, e.pid, "
+                "p.key_id, k.wrapped, p.nonce, p.ct "
                 "FROM audit_entry AS e LEFT JOIN audit_payload AS p ON p.seq = e.seq "
+                "LEFT JOIN audit_key AS k ON k.key_id = p.key_id "
                 "ORDER BY e.seq"
             ):
-                yield _row(row)
+                yield _row(row, open_payload)
             for (stray,) in connection.execute(
                 "SELECT seq FROM audit_payload WHERE seq NOT IN (SELECT seq FROM audit_entry)"
             ):
@@ -246,15 +263,40 @@ def _is_away(error: sqlite3.OperationalError) -> bool:
     return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_READONLY"))
 
 
-def _row(row: tuple[object, ...]) -> _Written:
-    sequence, line, leaf, kind, at, person, salt, body = row
+def _row(row: tuple[object, ...], open_payload: OpenPayload | None) -> _Written:
+    sequence, line, leaf, kind, at, person, *payload = row
+    salt, body, withheld = _opened(sequence, payload, open_payload)
     return _Written(
         line=_bytes(line),
         leaf_hash=str(_text(leaf)),
-        salt=None if salt is None else _bytes(salt),
-        body=None if body is None else _bytes(body),
+        salt=salt,
+        body=body,
+        may_be_withheld=withheld,
+        redacted=line == b"",
         columns=(sequence, _text(kind), _text(at), _text(person)),
     )
+
+
+def _opened(
+    sequence: object, payload: list[object], open_payload: OpenPayload | None
+) -> tuple[bytes | None, bytes | None, bool]:
+    """Salt and body of a stored payload, and whether they may be missing: erased, or unopened."""
+    key_id, wrapped, nonce, ciphertext = payload
+    if key_id is None:
+        return None, None, False
+    if open_payload is None or not (wrapped and nonce and ciphertext):
+        return None, None, True
+    try:
+        salt, body = open_payload(
+            int(str(sequence)),
+            str(_text(key_id)),
+            _bytes(wrapped),
+            _bytes(nonce),
+            _bytes(ciphertext),
+        )
+    except AuditUnavailable as error:
+        raise _FaultFound(f"The payload of entry {sequence} was altered.") from error
+    return salt, body, False
 
 
 def _bytes(value: object) -> bytes:

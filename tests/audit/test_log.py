@@ -145,19 +145,31 @@ class TestOnlyGrows:
         "statement",
         [
             "UPDATE audit_entry SET type = 'x' WHERE seq = 1",
-            "UPDATE audit_payload SET body = 'x' WHERE seq = 1",
+            "UPDATE audit_entry SET line = x'' WHERE seq = 1",
+            "UPDATE audit_payload SET ct = x'00' WHERE seq = 1",
+            "UPDATE audit_payload SET ct = NULL, nonce = NULL WHERE seq = 1",
+            "UPDATE audit_key SET wrapped = NULL, destroyed_at = 'now'",
+            "UPDATE audit_tile SET root = x'00'",
+            "UPDATE audit_checkpoint SET note = 'x'",
             "DELETE FROM audit_entry WHERE seq = 5",
             "DELETE FROM audit_payload WHERE seq = 5",
-            "INSERT OR REPLACE INTO audit_entry VALUES (1, x'00', '', 'x', 'x', 'x')",
-            "INSERT OR REPLACE INTO audit_payload VALUES (1, x'00', x'00')",
-            "INSERT INTO audit_entry VALUES (99, x'00', '', 'x', 'x', 'x')",
-            "INSERT INTO audit_entry VALUES (-1, x'00', '', 'x', 'x', 'x')",
+            "DELETE FROM audit_key",
+            "DELETE FROM audit_tile",
+            "DELETE FROM audit_checkpoint",
+            "INSERT OR REPLACE INTO audit_entry VALUES (1, x'00', '', 'x', 'x', 'x', 'x')",
+            "INSERT OR REPLACE INTO audit_payload SELECT 1, key_id, x'', x'' FROM audit_key",
+            "INSERT OR REPLACE INTO audit_key SELECT * FROM audit_key",
+            "INSERT OR REPLACE INTO audit_tile SELECT * FROM audit_tile",
+            "INSERT OR REPLACE INTO audit_checkpoint SELECT * FROM audit_checkpoint",
+            "INSERT INTO audit_entry VALUES (999, x'00', '', 'x', 'x', 'x', 'x')",
+            "INSERT INTO audit_entry VALUES (-1, x'00', '', 'x', 'x', 'x', 'x')",
         ],
     )
     def test_the_database_refuses_to_change_what_is_written(
         self, statement: str, log: AuditLog, fill: Fill
     ) -> None:
-        fill(log, 6)
+        fill(log, 260)
+        log.checkpoint()
 
         with (
             closing(sqlite3.connect(log.path)) as connection,
@@ -180,7 +192,7 @@ class TestFailsClosed:
     def set_on_connections(self, log: AuditLog, pragma: str) -> None:
         log.close()
         engine_events.listen(
-            log._engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}")
+            log.store.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}")
         )
 
     def test_a_full_disk(self, log: AuditLog, asked: Ask, fill: Fill) -> None:
@@ -206,7 +218,11 @@ class TestFailsClosed:
 
             self.refuse(log, asked(), "another program has been writing")
 
-        assert log.append(asked()).sequence == 0
+        assert log.append(asked()).sequence == 1
+        (gap, _) = log.entries()
+        assert gap.type == "audit.gap"
+        assert gap.envelope["why"] == "unwritable"
+        assert gap.envelope["missed"] == [{"kind": "rag.ask", "count": 1}]
 
     def test_a_payload_that_cannot_be_written_takes_its_entry_along(
         self, log: AuditLog, asked: Ask
@@ -326,7 +342,7 @@ class TestOpening:
         assert not (tmp_path / "audit").exists()
 
     def test_it_is_written_through_to_the_disk(self, log: AuditLog) -> None:
-        with log._engine.connect() as connection:
+        with log.store.engine.connect() as connection:
             found = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
                 for name in ("journal_mode", "synchronous", "foreign_keys", "trusted_schema")

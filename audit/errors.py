@@ -8,6 +8,7 @@ AuditError
 │   └── WitnessUnavailable what cosigns checkpoints does not answer, or refuses
 ├── ProofInvalid          a proof about the tree does not hold, or cannot be given
 ├── NoteInvalid           a checkpoint, a key or a signature does not hold, or has another form
+├── EntryNotThere         no such entry, or nothing is left of it
 └── ExportFailed          an export could not be written where it was wanted
 """
 
@@ -42,6 +43,10 @@ class ProofInvalid(AuditError):
 
 class NoteInvalid(AuditError):
     """A signed note, or what it should be checked with, is not what it claims to be."""
+
+
+class EntryNotThere(AuditError):
+    """An entry was named that is not on the record, or was redacted."""
 
 
 class ExportFailed(AuditError):

@@ -376,12 +376,46 @@ class ConversationDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationShared(Event):
+    """A person let a colleague read a conversation, or no longer."""
+
+    type: ClassVar[str] = "conversation.share"
+    person: Person
+    conversation_id: Token
+    colleague: Unnamed
+    shared: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChanged(Event):
+    """A person made or revoked a token for a program: ``change`` says which."""
+
+    type: ClassVar[str] = "auth.token"
+    person: Person
+    change: Token
+    scopes: Token
+
+
+@dataclass(frozen=True, slots=True)
 class RecordExported(Event):
-    """The record was handed out; ``entries`` were on it when the export was asked for."""
+    """The record was handed out, whole or in part.
+
+    Attributes:
+        person: Who asked for it, or set it up to be made.
+        entries: How many were on it when it was asked for.
+        form: In which form, "proof" for that of one event.
+        selection: What was chosen, in words; empty means everything.
+        payloads: Names and texts were handed out too.
+        scheduled: Nobody asked for it then; a schedule did.
+    """
 
     type: ClassVar[str] = "export.audit"
     person: Person
     entries: Count
+    form: Token = ""
+    selection: Text = ""
+    payloads: Flag = True
+    scheduled: Flag = False
 
 
 @dataclass(frozen=True, slots=True)

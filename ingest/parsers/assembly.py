@@ -12,7 +12,7 @@ import numpy as np
 from corpus.documents import Block, BlockKind, Page, ParsedDocument, WordTable
 from ingest.building import CELL_JOINT, first_heading
 from ingest.errors import Quarantined
-from ingest.parsers.headings import Bookmark, Headings, Style
+from ingest.parsers.headings import LARGER, Bookmark, Headings, Style
 from ingest.parsers.page_layout import Line, PageContent, arrange, merged
 from ingest.parsers.page_words import PageWords
 from ingest.parsers.tables import Row
@@ -31,7 +31,7 @@ _BULLET = re.compile(
     r"^([•●▪◦\u2013‣■□\uf0b7*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S"
 )  # fmt: skip
 _LEADER = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$")
-_NOTE = re.compile(r"^(?:\(?\d{1,3}[).]?\s?(?=\D)|[*\u2020\u2021\u00a7])\s*\S")
+_NOTE = re.compile(r"^(?:\(?\d{1,3}[).]?\s?(?=\D)|[*\u2217\u2020\u2021\u00a7])\s*\S")
 _PAGE_NUMBER = re.compile(
     r"^(?:page\s+|[A-Z]-)?\W{0,2}(?:(?P<digits>\d{1,4})|[ivxlc]{1,6})\W{0,2}"
     r"(?:\s*(?:of|/)\s*\d{1,4})?$",
@@ -41,6 +41,14 @@ _LONGEST_NUMBER = 20
 _DIGITS = re.compile(r"\d+")
 _BODIES = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
 _SET_CLOSE = (BlockKind.TABLE_ROW, BlockKind.LIST_ITEM)
+
+
+@dataclass(frozen=True, slots=True)
+class _Furniture:
+    """Places among a page's rows of what stands above and below its text."""
+
+    heads: set[int]
+    feet: set[int]
 
 
 @dataclass(slots=True)
@@ -80,18 +88,19 @@ def assemble(
     Raises:
         Quarantined: No page holds a word.
     """
-    furniture = _furniture(pages)
-    headings = Headings(Style.of(pages), outline)
+    style = Style.of(pages)
+    furniture = _furniture(pages, style)
+    headings = Headings(style, outline)
     writer = _Writer(pages)
     for number, page in enumerate(pages):
-        heads, body, feet = _parted(page, furniture.get(number, set()))
+        heads, body, feet = _parted(page, furniture[number])
         pieces = _Pieces(page, headings, number).of(arrange(page, body))
         writer.add(number, [*heads, *pieces, *feet])
     return writer.finish(headings, title=title, properties=properties)
 
 
-def _furniture(pages: Sequence[PageContent]) -> dict[int, set[int]]:
-    """Return the places in each page's rows of running headers, footers and page numbers.
+def _furniture(pages: Sequence[PageContent], style: Style) -> list[_Furniture]:
+    """Return what of each page's rows are running headers, footers and page numbers.
 
     They are what the rows nearest to a page's edge share with other pages, or count with them.
     """
@@ -100,7 +109,7 @@ def _furniture(pages: Sequence[PageContent]) -> dict[int, set[int]]:
     keys: list[dict[int, tuple[str, int]]] = []
     numbers: list[dict[int, int]] = []
     for number, page in enumerate(pages):
-        keys.append(_margin_rows(page))
+        keys.append(_margin_rows(page, style))
         seen.update(keys[-1].values())
         numbers.append(_number_rows(page, number))
         offsets.update(set(numbers[-1].values()))
@@ -116,24 +125,29 @@ def _furniture(pages: Sequence[PageContent]) -> dict[int, set[int]]:
         often = max(seen[text, height + shift] for shift in (-1, 0, 1)) >= enough
         return often and not _heads_table(pages[number].rows, place)
 
-    marked = {}
+    marked = []
     for number, page in enumerate(pages):
         downwards = sorted(range(len(page.rows)), key=lambda place: page.rows[place][0].y0)
-        heads = takewhile(partial(repeats, number), downwards)
-        feet = takewhile(partial(repeats, number), reversed(downwards))
-        marked[number] = {*heads, *feet}
+        heads = set(takewhile(partial(repeats, number), downwards))
+        feet = set(takewhile(partial(repeats, number), reversed(downwards)))
+        marked.append(_Furniture(heads, feet - heads))
     return marked
 
 
-def _margin_rows(page: PageContent) -> dict[int, tuple[str, int]]:
-    """Return for the rows in the page's margins what is compared between pages."""
+def _margin_rows(page: PageContent, style: Style) -> dict[int, tuple[str, int]]:
+    """Return for the rows in the page's margins what is compared between pages.
+
+    A running header may hold a number that changes; "Section 2" in large type is none.
+    """
     margin = page.words.height * MARGIN_SHARE
     low = page.words.height - margin
-    return {
-        place: (_DIGITS.sub("#", page.text(merged(row)).lower()), round(row[0].y0 / 6))
-        for place, row in enumerate(page.rows)
-        if row[0].y1 < margin or row[0].y0 > low
-    }
+    found = {}
+    for place, row in enumerate(page.rows):
+        if row[0].y1 < margin or row[0].y0 > low:
+            text = page.text(merged(row)).lower()
+            large = row[0].size >= LARGER * style.body_size
+            found[place] = (text if large else _DIGITS.sub("#", text), round(row[0].y0 / 6))
+    return found
 
 
 def _number_rows(page: PageContent, number: int) -> dict[int, int]:
@@ -163,16 +177,15 @@ def _heads_table(rows: Sequence[list[Line]], place: int) -> bool:
 
 
 def _parted(
-    page: PageContent, furniture: set[int]
+    page: PageContent, furniture: _Furniture
 ) -> tuple[list[_Piece], list[list[Line]], list[_Piece]]:
     """Return the page's headers, the rows of its body, and its footers."""
-    heads: list[_Piece] = []
-    feet: list[_Piece] = []
-    for place in sorted(furniture):
-        line = merged(page.rows[place])
-        above = line.y0 < page.words.height / 2
-        (heads if above else feet).append(_Piece(BlockKind.FURNITURE, [line]))
-    body = [row for place, row in enumerate(page.rows) if place not in furniture]
+    heads, feet = (
+        [_Piece(BlockKind.FURNITURE, [merged(page.rows[place])]) for place in sorted(places)]
+        for places in (furniture.heads, furniture.feet)
+    )
+    taken = furniture.heads | furniture.feet
+    body = [row for place, row in enumerate(page.rows) if place not in taken]
     return heads, body, feet
 
 
@@ -296,7 +309,7 @@ class _Writer:
             self._write(number, page.words, order, joints, begun)
         self._pages.append(
             Page(
-                number, start, self._length, page.words.width, page.words.height,
+                number, start, self._length, *page.words.page_size,
                 page.ocr_confidence,
             )
         )  # fmt: skip
@@ -360,7 +373,7 @@ class _Writer:
         spans = np.empty((len(order), 3), dtype=np.int64)
         spans[:, 0], spans[:, 1], spans[:, 2] = starts, ends, number
         self._spans.append(spans)
-        self._boxes.append(words.boxes[places])
+        self._boxes.append(words.marks[places])
         self._parts.append("".join(parts))
         self._length = int(ends[-1])
         lasts = [first for _, first, _ in begun[1:]] + [len(order)]

@@ -140,7 +140,13 @@ def _lines(words: PageWords) -> Iterator[Line]:
     level = shared > 0.5 * np.minimum(high[:-1], high[1:])
     gap = x0[1:] - x1[:-1]
     near = gap <= CELL_GAP_SIZES * np.maximum(words.sizes[:-1], words.sizes[1:])
-    joined = level & near & (gap >= -words.sizes[:-1]) & ~words.broken[1:]
+    # Text that runs up or down the page: its words stand above each other.
+    tall = high > 1.5 * (x1 - x0)
+    aside = np.minimum(x1[:-1], x1[1:]) - np.maximum(x0[:-1], x0[1:])
+    over = np.maximum(y0[:-1], y0[1:]) - np.minimum(y1[:-1], y1[1:])
+    narrow = np.minimum((x1 - x0)[:-1], (x1 - x0)[1:])
+    upright = (tall[:-1] | tall[1:]) & (aside > 0.8 * narrow) & (np.abs(over) < narrow)
+    joined = upright | level & near & (gap >= -words.sizes[:-1]) & ~words.broken[1:]
     starts = np.concatenate([[0], np.flatnonzero(~joined) + 1])
     ends = np.append(starts[1:], count)
     columns = (

@@ -34,6 +34,9 @@ _HEIGHT_PER_SIZE = 1.17
 """Of a line of type with ascenders and descenders, where the size itself is not told."""
 _TYPE_SIZES = (3.0, 200.0)
 _EDGE_POINTS = 1.0
+_LONG_WORD = 4
+_ENOUGH_WORDS = 8
+_MOST = 0.7
 _SAME_HEIGHT_POINTS = 0.1
 
 _LETTER, _SPACE, _HYPHEN, _UNSEEN, _UNMAPPED, _CONTROL = range(6)
@@ -88,19 +91,23 @@ class PageWords:
 
     Attributes:
         texts: Normalised: no ligatures, no soft hyphens.
-        boxes: float32[n, 4]: left, top, right, bottom; points, origin top left.
+        boxes: float32[n, 4]: left, top, right, bottom; points, origin top left, as seen by
+            a reader who turns the page so that most of its text is upright.
+        marks: float32[n, 4]: the same boxes on the page as it is shown.
         sizes: float32[n]: of the type, points.
         bold: bool[n]: whether the font says so.
         glued: bool[n]: whether the word continues the one before it without a space.
         broken: bool[n]: whether, besides, a hyphen between the two was taken away, for they
             stand on two lines.
-        width: Of the visible page, points.
-        height: Of the visible page, points.
+        width: Of the page as its text is read, points.
+        height: Of the page as its text is read, points.
         unmapped: Share of characters whose meaning the file does not tell.
+        turn: Quarter turns, against the clock, that bring the text upright.
     """
 
     texts: list[str]
     boxes: Floats
+    marks: Floats
     sizes: Floats
     bold: Flags
     glued: Flags
@@ -108,15 +115,18 @@ class PageWords:
     width: float
     height: float
     unmapped: float = 0.0
+    turn: int = 0
 
     @classmethod
     def of(cls, words: Sequence[PageWord], *, width: float, height: float) -> "PageWords":
         """Return words that were recognised in a picture."""
         none = np.zeros(len(words), dtype=bool)
-        boxes = [(word.x0, word.y0, word.x1, word.y1) for word in words]
+        corners = [(word.x0, word.y0, word.x1, word.y1) for word in words]
+        boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
         return cls(
             [word.text for word in words],
-            np.array(boxes, dtype=np.float32).reshape(-1, 4),
+            boxes,
+            boxes,
             np.array([word.size for word in words], dtype=np.float32),
             np.array([word.bold for word in words], dtype=bool),
             none,
@@ -124,6 +134,11 @@ class PageWords:
             width,
             height,
         )
+
+    @property
+    def page_size(self) -> tuple[float, float]:
+        """Width and height of the page as it is shown."""
+        return (self.height, self.width) if self.turn % 2 else (self.width, self.height)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -204,13 +219,16 @@ class _Reader:
             first, last = self._boxes(spans.starts), self._boxes(spans.ends - 1)
         texts = self._texts(spans)
         sizes, bold = self._type(spans, first)
-        boxes = PageSpace(page).boxes(_union(first, last))
+        space = PageSpace(page)
+        boxes = space.boxes(_union(first, last))
+        turn = _turn_of(boxes, space.boxes(first[:, [0, 3, 2, 1]]), spans)
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         seen = (middles >= -_EDGE_POINTS) & (middles <= (width + 1, height + 1))
         keep = seen.all(axis=1) & np.isfinite(boxes).all(axis=1) & np.array(texts, dtype=bool)
         found = PageWords(
-            texts, boxes, sizes, bold, spans.hyphen, np.zeros_like(bold), width, height,
-            self._unmapped,
+            texts, turned(boxes, turn, width=width, height=height), boxes, sizes, bold,
+            spans.hyphen, np.zeros_like(bold),
+            *((height, width) if turn % 2 else (width, height)), self._unmapped, turn,
         )  # fmt: skip
         if not keep.all():
             found = _only(found, keep)
@@ -375,8 +393,8 @@ def _union(first: Floats, last: Floats) -> Floats:
 def _only(words: PageWords, keep: Flags) -> PageWords:
     return PageWords(
         [text for text, kept in zip(words.texts, keep.tolist(), strict=True) if kept],
-        words.boxes[keep], words.sizes[keep], words.bold[keep], words.glued[keep],
-        words.broken[keep], words.width, words.height, words.unmapped,
+        words.boxes[keep], words.marks[keep], words.sizes[keep], words.bold[keep], words.glued[keep],
+        words.broken[keep], words.width, words.height, words.unmapped, words.turn,
     )  # fmt: skip
 
 
@@ -395,6 +413,45 @@ def _mend_hyphens(words: PageWords) -> None:
             words.broken[place] = True
         else:
             words.texts[place - 1] += "-"
+
+
+def turned(boxes: Floats, turn: int, *, width: float, height: float) -> Floats:
+    """Return boxes as they are when the page is turned against the clock by quarters.
+
+    Args:
+        boxes: On the page as it is shown.
+        turn: 0 to 3.
+        width: Of the page as it is shown.
+        height: Of the page as it is shown.
+    """
+    x0, y0, x1, y1 = boxes.T
+    columns = {
+        0: (x0, y0, x1, y1),
+        1: (y0, width - x1, y1, width - x0),
+        2: (width - x1, height - y1, width - x0, height - y0),
+        3: (height - y1, x0, height - y0, x1),
+    }[turn]
+    return boxes if turn == 0 else np.stack(columns, axis=1)
+
+
+def _turn_of(boxes: Floats, first: Floats, spans: _Spans) -> int:
+    """Return the quarter turns against the clock that bring most long words upright."""
+    long = spans.ends - spans.starts >= _LONG_WORD
+    if long.sum() < _ENOUGH_WORDS:
+        return 0
+    sides = boxes[long, 2:] - boxes[long, :2]
+    ahead = (boxes[long, :2] + boxes[long, 2:] - first[long, :2] - first[long, 2:]) / 2
+    x, y = np.nanmedian(ahead, axis=0).tolist()
+    if np.mean(sides[:, 1] > 1.5 * sides[:, 0]) > _MOST:
+        return 1 if y > 0 else 3
+    backwards = np.mean(ahead[:, 0] < 0) > _MOST and np.mean(sides[:, 0] > sides[:, 1]) > _MOST
+    return 2 if backwards and x < 0 and not _runs_to_the_left(boxes[long]) else 0
+
+
+def _runs_to_the_left(boxes: Floats) -> bool:
+    """Say whether lines follow each other downwards though words run to the left, as in Hebrew."""
+    down = np.diff(boxes[:, 1])
+    return bool((down > 0).sum() >= (down < 0).sum())
 
 
 class PageSpace:

@@ -83,11 +83,12 @@ class _Reader:
             if _needs_recognition(page, found):
                 recognised = self._recognise(page, number)
                 if recognised is not None:
-                    words = PageWords.of(recognised.words, width=found.width, height=found.height)
+                    width, height = found.page_size
+                    words = PageWords.of(recognised.words, width=width, height=height)
                     return PageContent(words, rows_of(words), [], recognised.confidence)
             rows = rows_of(found)
             broken = sum(len(row) > 1 for row in rows)
-            grids = grids_of_page(page) if broken >= BROKEN_ROWS else []
+            grids = grids_of_page(page, turn=found.turn) if broken >= BROKEN_ROWS else []
             return PageContent(found, rows, grids)
         except TooManyCharacters as error:
             raise Quarantined(Reason.TOO_LARGE, f"page {number + 1} is overfull") from error

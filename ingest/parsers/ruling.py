@@ -9,7 +9,7 @@ import numpy as np
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.parsers.page_words import Flags, Floats, PageSpace
+from ingest.parsers.page_words import Flags, Floats, PageSpace, turned
 from ingest.parsers.pdfium_calls import address_of, direct
 
 MAXIMUM_OBJECTS = 20_000
@@ -76,9 +76,14 @@ class Grid:
         return edges
 
 
-def grids_of_page(page: pdfium.PdfPage) -> list[Grid]:
-    """Return the tables of a page that lines part into cells, from the top."""
-    strokes = sorted(_strokes(page), key=lambda stroke: (stroke.y0, stroke.x0))
+def grids_of_page(page: pdfium.PdfPage, *, turn: int = 0) -> list[Grid]:
+    """Return the tables of a page that lines part into cells, from the top.
+
+    Args:
+        page: Loaded.
+        turn: Quarter turns against the clock that bring its text upright.
+    """
+    strokes = sorted(_strokes(page, turn), key=lambda stroke: (stroke.y0, stroke.x0))
     upright = sum(not stroke.horizontal for stroke in strokes)
     if not 3 <= len(strokes) <= MAXIMUM_STROKES or not upright:
         return []
@@ -86,7 +91,7 @@ def grids_of_page(page: pdfium.PdfPage) -> list[Grid]:
     return [grid for grid in grids if grid is not None]
 
 
-def _strokes(page: pdfium.PdfPage) -> set[Stroke]:
+def _strokes(page: pdfium.PdfPage, turn: int) -> set[Stroke]:
     handle = address_of(page.raw)
     count = min(raw.FPDFPage_CountObjects(page), MAXIMUM_OBJECTS)
     items = list(map(_object_at, repeat(handle), range(count)))
@@ -109,7 +114,8 @@ def _strokes(page: pdfium.PdfPage) -> set[Stroke]:
         for segment in _segments_of_path(ctypes.cast(path, raw.FPDF_PAGEOBJECT), length)
     ]
     found = [bounds[told & long & thin], np.array(segments, dtype=np.float32).reshape(-1, 4)]
-    boxes = PageSpace(page).boxes(np.vstack(found))
+    width, height = page.get_width(), page.get_height()
+    boxes = turned(PageSpace(page).boxes(np.vstack(found)), turn, width=width, height=height)
     return set(starmap(_straight, boxes.tolist()))
 
 

@@ -25,6 +25,10 @@ LABEL_ROWS = 6
 LABEL_WORDS = 16
 HEADER_ROWS = 4
 TITLE_WORDS = 8
+SPANNED = 0.6
+"""A name stands for columns whose middle is this near to it, in parts of their width."""
+FRAME_WORDS = 150
+"""A cell with more words is a frame around text."""
 FIGURES = 0.3
 ALIGNED_POINTS = 3.0
 ALIGNED = 0.7
@@ -128,6 +132,8 @@ class TableFinder:
                 cells[place].append(word)
             bands.extend(self._lines_of_band([self._in_lines(cell) for cell in cells]))
         if len(bands) < 2 or max(sum(map(bool, cells)) for cells in bands) < 2:
+            return []
+        if max(len(cell) for cells in bands for cell in cells) > FRAME_WORDS:
             return []
         return self._with_header(bands).finished()
 
@@ -313,16 +319,18 @@ class TableFinder:
                     names[column].append(self._text(cell))
                 continue
             middles = np.array([(line.x0 + line.x1) / 2 for line in over])
-            centres = self._centres(edges)
-            for column in range(1, len(edges) + 1):
-                nearest = over[int(np.abs(middles - centres[column]).argmin())]
-                names[column].append(self._text(range(nearest.start, nearest.end)))
+            for column, (left, right) in enumerate(self._extents(edges)[1:], 1):
+                centre, reach = (left + right) / 2, SPANNED * (right - left)
+                nearest = over[int(np.abs(middles - centre).argmin())]
+                if nearest.x0 - reach <= centre <= nearest.x1 + reach:
+                    names[column].append(self._text(range(nearest.start, nearest.end)))
         return [" ".join(filter(None, parts)) for parts in names]
 
-    def _centres(self, edges: Integers) -> list[float]:
+    def _extents(self, edges: Integers) -> list[tuple[float, float]]:
+        """Return where each column begins and ends."""
         right = float(self._words.boxes[:, 2].max())
-        bounds = [0.0, *edges.tolist(), min(right, float(edges[-1]) + self._usual_width(edges))]
-        return [(one + other) / 2 for one, other in pairwise(bounds)]
+        last = min(right, float(edges[-1]) + self._usual_width(edges))
+        return list(pairwise([0.0, *edges.tolist(), last]))
 
     def _usual_width(self, edges: Integers) -> float:
         return float(np.median(np.diff(edges))) if len(edges) > 1 else 80.0
@@ -381,13 +389,21 @@ class TableFinder:
             lines[-1][column].append(word)
         if not self._are_rows(lines):
             return [cells]
-        return [[self._in_lines(cell) for cell in line] for line in lines]
+        rows: list[list[list[int]]] = []
+        for line in lines:
+            cells = [self._in_lines(cell) for cell in line]
+            if rows and not cells[0] and sum(map(bool, cells)) == 1:
+                for above, cell in zip(rows[-1], cells, strict=True):
+                    above.extend(cell)
+            else:
+                rows.append(cells)
+        return rows
 
     def _are_rows(self, lines: Sequence[list[list[int]]]) -> bool:
         """Say whether lines that no rule parts are rows of their own, not text that runs over."""
         filled = sum(sum(map(bool, line)) > 1 for line in lines)
         if len(lines) > 3:
-            return filled >= 0.8 * len(lines)
+            return filled >= 0.5 * len(lines)
         begun = all(
             cell and not self._texts[cell[0]][0].islower() for line in lines[1:] for cell in line
         )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from audit import verify
 from audit.canonical import canonical, leaf_hash
-from audit.errors import AuditUnavailable
+from audit.errors import AuditUnavailable, RecordDamaged
 from audit.log import AuditLog
 from audit.verify import KeptHead, verify_export, verify_store
 
@@ -62,20 +62,20 @@ def delete_the_first(db: sqlite3.Connection) -> None:
 
 def duplicate_the_last(db: sqlite3.Connection) -> None:
     db.execute(
-        "INSERT INTO audit_entry SELECT seq + 1, line, leaf_hash, type, ts, pid "
+        "INSERT INTO audit_entry SELECT seq + 1, line, leaf_hash, type, ts, pid, matter "
         "FROM audit_entry WHERE seq = 5"
     )
 
 
 def alter_a_payload(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE audit_payload SET ct = zeroblob(100) WHERE seq = 3")
+
+
+def exchange_two_payloads(db: sqlite3.Connection) -> None:
     db.execute(
-        "UPDATE audit_payload SET body = "
-        "CAST(replace(CAST(body AS TEXT), 'fee', 'fine') AS BLOB) WHERE seq = 3"
+        "UPDATE audit_payload SET (nonce, ct) = "
+        "(SELECT nonce, ct FROM audit_payload WHERE seq = 4) WHERE seq = 3"
     )
-
-
-def alter_a_salt(db: sqlite3.Connection) -> None:
-    db.execute("UPDATE audit_payload SET salt = zeroblob(32) WHERE seq = 3")
 
 
 def lose_a_payload(db: sqlite3.Connection) -> None:
@@ -83,11 +83,11 @@ def lose_a_payload(db: sqlite3.Connection) -> None:
 
 
 def add_a_payload(db: sqlite3.Connection) -> None:
-    db.execute("INSERT INTO audit_payload VALUES (0, x'00', x'7b7d')")
+    db.execute("INSERT INTO audit_payload SELECT 0, key_id, nonce, ct FROM audit_payload LIMIT 1")
 
 
 def add_a_payload_of_nothing(db: sqlite3.Connection) -> None:
-    db.execute("INSERT INTO audit_payload VALUES (50, x'00', x'7b7d')")
+    db.execute("INSERT INTO audit_payload SELECT 50, key_id, nonce, ct FROM audit_payload LIMIT 1")
 
 
 def hide_from_a_search_by_type(db: sqlite3.Connection) -> None:
@@ -130,7 +130,7 @@ TAMPERINGS = [
     Tampering(delete_the_first, 0, "Entry 0 is missing: entry 1 stands"),
     Tampering(duplicate_the_last, 6, "Entry 6 is missing or out of order: entry 5 stands"),
     Tampering(alter_a_payload, 3, "The payload of entry 3 was altered"),
-    Tampering(alter_a_salt, 3, "The payload of entry 3 was altered"),
+    Tampering(exchange_two_payloads, 3, "The payload of entry 3 was altered"),
     Tampering(lose_a_payload, 3, "The payload of entry 3 is missing"),
     Tampering(add_a_payload, 0, "Entry 0 has a payload although"),
     Tampering(add_a_payload_of_nothing, 6, "There is a payload for entry 50"),
@@ -170,7 +170,11 @@ def test_an_export_of_a_tampered_record_does_not_pass_either(
     tamper(log.path, tampering.change)
     export = log.path.with_name("export.jsonl")
 
-    export.write_text("".join(log.export_lines(through=ENTRIES)), encoding="utf-8")
+    try:
+        lines = "".join(log.export_lines(through=ENTRIES))
+    except RecordDamaged:
+        return  # a payload that does not belong where it stands is not handed out at all
+    export.write_text(lines, encoding="utf-8")
 
     verdict = verify_export(export)
     assert not verdict.intact
@@ -265,7 +269,7 @@ class TestExport:
     def test_a_genuine_one_passes(self, export: Path, log: AuditLog) -> None:
         verdict = verify_export(export)
 
-        assert verdict == verify_store(log.path)
+        assert verdict == log.verify()
         assert verdict.withheld == 0
 
     def test_one_without_payloads_passes_and_says_how_many_are_held_back(

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -20,6 +20,7 @@ from rag.assistant import Assistant
 from rag.contract import Answer, DraftDelta, Outcome, Step, Turn
 from rag.conversations import Conversations
 from rag.errors import ModelBusy, RagError
+from rag.following import stand_alone
 
 log = logging.getLogger("rag.answering")
 
@@ -74,8 +75,19 @@ class Answering:
         *,
         conversation_id: str | None = None,
         quotes_only: bool = False,
+        instead_of: str | None = None,
+        earlier: Sequence[str] | None = None,
     ) -> Turn:
         """Start a turn and return it, running.
+
+        Args:
+            question: As asked.
+            asker: Who asks.
+            conversation_id: None opens a new conversation.
+            quotes_only: Leave the model out.
+            instead_of: A done turn of the conversation that this one takes the place of.
+            earlier: The asker's questions before this one, in order; None takes those of the
+                conversation.
 
         Raises:
             ModelBusy: Too many questions wait already.
@@ -84,10 +96,16 @@ class Answering:
         if self._closed.is_set() or not self._places.acquire(blocking=False):
             raise ModelBusy("Too many questions are waiting for an answer. Ask again in a minute.")
         try:
-            turn = self._conversations.start_turn(asker.name, question, conversation_id)
+            turn = self._conversations.start_turn(
+                asker.name, question, conversation_id, instead_of=instead_of
+            )
+            if earlier is None:
+                earlier = self._conversations.questions_before(turn)
+            sought = stand_alone(question, earlier)
+            asked_as = sought if sought != question else ""
             with self._lock:
                 self._stops[turn.turn_id] = threading.Event()
-            self._pool.submit(self._run, turn, asker, quotes_only=quotes_only)
+            self._pool.submit(self._run, turn, asker, asked_as=asked_as, quotes_only=quotes_only)
         except BaseException:
             self._places.release()
             raise
@@ -109,9 +127,9 @@ class Answering:
             flag.set()
         self._pool.shutdown(wait=True)
 
-    def _run(self, turn: Turn, asker: Principal, *, quotes_only: bool) -> None:
+    def _run(self, turn: Turn, asker: Principal, *, asked_as: str, quotes_only: bool) -> None:
         try:
-            answer = self._answer(turn, asker, quotes_only=quotes_only)
+            answer = self._answer(turn, asker, asked_as=asked_as, quotes_only=quotes_only)
             self._conversations.finish(turn.turn_id, answer)
         except Exception as error:  # noqa: BLE001 - the worker loop
             _log_without_text("turn.not_kept", turn.turn_id, error)
@@ -120,7 +138,7 @@ class Answering:
                 self._stops.pop(turn.turn_id, None)
             self._places.release()
 
-    def _answer(self, turn: Turn, asker: Principal, *, quotes_only: bool) -> Answer:
+    def _answer(self, turn: Turn, asker: Principal, *, asked_as: str, quotes_only: bool) -> Answer:
         stop = self._stops[turn.turn_id]
         writer = _EventWriter(turn.turn_id, self._conversations, stop, self._monotonic)
         try:
@@ -129,6 +147,7 @@ class Answering:
                 asker,
                 turn_id=turn.turn_id,
                 conversation_id=turn.conversation_id,
+                asked_as=asked_as,
                 quotes_only=quotes_only,
                 progress=writer.write,
                 stopped=stop.is_set,

@@ -146,8 +146,19 @@ class Assistant:
         quotes_only: bool,
         progress: Progress,
         stopped: Stopped,
+        asked_as: str = "",
     ) -> Answer:
         """Return what may be shown as the answer; it is on record when this returns.
+
+        Args:
+            question: As it was asked.
+            asker: Who asks.
+            turn_id: The turn it is.
+            conversation_id: The conversation it stands in.
+            quotes_only: Leave the model out.
+            progress: Told what happens.
+            stopped: Says whether nobody waits any more.
+            asked_as: The question made to stand alone; empty where it does.
 
         Raises:
             RecordUnavailable: Nothing was answered, and nothing may be shown.
@@ -155,20 +166,24 @@ class Assistant:
         watch = _Stopwatch(time.perf_counter())
         self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
         progress(Step(name="searching", text="Searching the documents you may read"))
-        read = self._read(question, asker)
+        sought = asked_as or question
+        read = self._read(sought, asker)
         watch.retrieve = watch.elapsed()
-        self._append(PassagesRead(asker.name, turn_id, tuple(_passages_read(read))))
+        self._append(
+            PassagesRead(asker.name, turn_id, tuple(_passages_read(read)), rewritten=asked_as)
+        )
         chunks = [each.chunk for each in read]
-        evidence = self._evidence.find(question, chunks)
+        evidence = self._evidence.find(sought, chunks)
         passages = [
             _passage(each.chunk, passage_match(evidence, number))
             for number, each in enumerate(read)
         ]
         if not is_sufficient(evidence):
-            return self._refuse(asker, turn_id, passages, watch)
+            refused = self._refuse(asker, turn_id, passages, watch)
+            return refused.model_copy(update={"asked_as": asked_as})
         progress(Step(name="reading", text=_reading_text(read)))
         drafted = self._draft(
-            question,
+            sought,
             chunks,
             quotes_only=quotes_only,
             progress=progress,
@@ -180,7 +195,8 @@ class Assistant:
         before_check = watch.elapsed()
         answer = self._checked(drafted, chunks, passages, evidence)
         watch.check = watch.elapsed() - before_check
-        return self._give(asker, turn_id, answer.model_copy(update={"timings": watch.timings()}))
+        more = {"timings": watch.timings(), "asked_as": asked_as}
+        return self._give(asker, turn_id, answer.model_copy(update=more))
 
     def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
         """Return the passages that fit a question best, without generating; it is on record."""

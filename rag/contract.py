@@ -37,9 +37,9 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/audit/overview``                  filters -> AuditOverview
 ``GET /v1/audit/state``                     -> RecordState
 ``GET /v1/audit/entries/{n}/story``         -> AuditStory
-``GET /v1/audit/conversations/{id}``        anybody's conversation -> Conversation
+``GET /v1/audit/entries/{n}/conversation``  the conversation it stands in -> Conversation
 ``POST /v1/audit/verify``                   -> AuditVerdict
-``GET /v1/audit/export``                    JSON lines, one entry a line
+``GET /v1/audit/export``                    ?format= and filters -> a file
 ``GET /ready``                              -> Readiness
 ==========================================  =====================================================
 
@@ -454,6 +454,13 @@ class AuditLook(AuditFilters):
 
     after: int = Field(default=-1, ge=-1, description="Only entries older than this one.")
     limit: int = Field(default=100, ge=1, le=500)
+
+
+class AuditExport(AuditFilters):
+    """What of the record is handed out, and in which form."""
+
+    format: str = Field(default="jsonl", max_length=20, description="One of RecordState.formats.")
+    payloads: bool = Field(default=True, description="Whether names and texts go with it.")
 
 
 class DayOfQuestions(Wire):

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from rag.contract import (
     Answer,
@@ -22,6 +22,7 @@ from rag.errors import NotFound
 from rag.store import (
     Clock,
     Store,
+    conversation_shares,
     conversations,
     open_store,
     turn_events,
@@ -80,15 +81,34 @@ class Conversations:
         # Drafts are appended many times a second; a power cut may cost the last of them.
         return cls(open_store(url, synchronous="NORMAL"), clock=clock)
 
+    @property
+    def store(self) -> Store:
+        """The database they live in, for what lives beside them."""
+        return self._store
+
     def close(self) -> None:
         """Give the connections back."""
         self._store.close()
 
-    def start_turn(self, owner: str, question: str, conversation_id: str | None = None) -> Turn:
+    def start_turn(
+        self,
+        owner: str,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        instead_of: str | None = None,
+    ) -> Turn:
         """Add a running turn to a conversation of this person, or to a new one.
 
+        Args:
+            owner: Whose conversation it is.
+            question: As asked.
+            conversation_id: None opens a new conversation.
+            instead_of: A done turn that this one takes the place of; it and what followed it
+                are no longer part of the conversation, only of the record.
+
         Raises:
-            NotFound: The person has no such conversation.
+            NotFound: The person has no such conversation, or no such turn in it.
         """
         now, turn_id = self._clock(), str(uuid.uuid4())
         with self._store.writing.begin() as connection:
@@ -110,6 +130,8 @@ class Conversations:
                     .where(conversations.c.conversation_id == conversation_id)
                     .values(updated_at=now)
                 )
+            if instead_of is not None:
+                _supersede(connection, conversation_id, instead_of, turn_id)
             last = connection.execute(
                 select(func.max(turns.c.position)).where(turns.c.conversation_id == conversation_id)
             ).scalar()
@@ -194,6 +216,22 @@ class Conversations:
                 raise NotFound(NOT_FOUND)
             return _turn(connection, row)
 
+    def questions_before(self, turn: Turn) -> list[str]:
+        """Return the questions of a turn's conversation that came before it, oldest first."""
+        position = select(turns.c.position).where(turns.c.turn_id == turn.turn_id)
+        with self._store.reading.begin() as connection:
+            return list(
+                connection.execute(
+                    select(turns.c.question)
+                    .where(
+                        turns.c.conversation_id == turn.conversation_id,
+                        turns.c.superseded_by.is_(None),
+                        turns.c.position < position.scalar_subquery(),
+                    )
+                    .order_by(turns.c.position)
+                ).scalars()
+            )
+
     def events(self, turn_id: str, *, after: int = 0) -> list[TurnEvent]:
         """Return the events of a turn past a number, in order."""
         with self._store.reading.begin() as connection:
@@ -205,38 +243,109 @@ class Conversations:
         return [TurnEvent(row.number, row.name, row.data) for row in rows]
 
     def summaries(self, owner: str) -> list[ConversationSummary]:
-        """Return a person's conversations, the latest used first."""
+        """Return a person's conversations and those shared with them, the latest used first."""
+        shared = select(conversation_shares.c.conversation_id).where(
+            conversation_shares.c.person == owner
+        )
         with self._store.reading.begin() as connection:
             rows = connection.execute(
                 select(conversations)
-                .where(conversations.c.owner == owner)
+                .where(
+                    or_(conversations.c.owner == owner, conversations.c.conversation_id.in_(shared))
+                )
                 .order_by(conversations.c.updated_at.desc(), conversations.c.conversation_id)
                 .limit(MOST_LISTED)
             ).all()
         return [
             ConversationSummary(
-                conversation_id=row.conversation_id, title=row.title, updated_at=row.updated_at
+                conversation_id=row.conversation_id,
+                title=row.title,
+                updated_at=row.updated_at,
+                shared_by="" if row.owner == owner else row.owner,
             )
             for row in rows
         ]
 
     def conversation(self, owner: str, conversation_id: str) -> Conversation:
-        """Return a conversation with its turns, oldest first.
+        """Return a person's own conversation with its turns, oldest first.
 
         Raises:
             NotFound: The person has no such conversation.
         """
         with self._store.reading.begin() as connection:
             title = _own(connection, owner, conversation_id)
-            rows = connection.execute(
-                select(turns)
-                .where(turns.c.conversation_id == conversation_id)
-                .order_by(turns.c.position)
-            ).all()
             return Conversation(
                 conversation_id=conversation_id,
                 title=title,
-                turns=[_turn(connection, row) for row in rows],
+                turns=_turns(connection, conversation_id),
+                owner=owner,
+                shared_with=_shared_with(connection, conversation_id),
+            )
+
+    def shared_conversation(self, reader: str, conversation_id: str) -> Conversation:
+        """Return a conversation that somebody else shares with this person.
+
+        Raises:
+            NotFound: Nobody shares such a conversation with the person.
+        """
+        with self._store.reading.begin() as connection:
+            row = connection.execute(
+                select(conversations)
+                .join(conversation_shares)
+                .where(
+                    conversations.c.conversation_id == conversation_id,
+                    conversation_shares.c.person == reader,
+                )
+            ).first()
+            if row is None:
+                raise NotFound(NOT_FOUND)
+            done = [turn for turn in _turns(connection, conversation_id) if turn.state == DONE]
+            return Conversation(
+                conversation_id=conversation_id, title=row.title, turns=done, owner=row.owner
+            )
+
+    def rename(self, owner: str, conversation_id: str, title: str) -> None:
+        """Give a person's own conversation another title.
+
+        Raises:
+            NotFound: The person has no such conversation.
+        """
+        with self._store.writing.begin() as connection:
+            _own(connection, owner, conversation_id)
+            connection.execute(
+                update(conversations)
+                .where(conversations.c.conversation_id == conversation_id)
+                .values(title=_title(title))
+            )
+
+    def share(self, owner: str, conversation_id: str, person: str) -> None:
+        """Let another person read a conversation; sharing it twice changes nothing.
+
+        Raises:
+            NotFound: The owner has no such conversation.
+        """
+        with self._store.writing.begin() as connection:
+            _own(connection, owner, conversation_id)
+            if person not in _shared_with(connection, conversation_id):
+                connection.execute(
+                    insert(conversation_shares).values(
+                        conversation_id=conversation_id, person=person, shared_at=self._clock()
+                    )
+                )
+
+    def unshare(self, owner: str, conversation_id: str, person: str) -> None:
+        """Let a person read a conversation no longer.
+
+        Raises:
+            NotFound: The owner has no such conversation.
+        """
+        with self._store.writing.begin() as connection:
+            _own(connection, owner, conversation_id)
+            connection.execute(
+                delete(conversation_shares).where(
+                    conversation_shares.c.conversation_id == conversation_id,
+                    conversation_shares.c.person == person,
+                )
             )
 
     def delete(self, owner: str, conversation_id: str) -> None:
@@ -273,6 +382,48 @@ def _own(connection: Connection, owner: str, conversation_id: str) -> str:
     if title is None:
         raise NotFound(NOT_FOUND)
     return str(title)
+
+
+def _turns(connection: Connection, conversation_id: str) -> list[Turn]:
+    rows = connection.execute(
+        select(turns)
+        .where(turns.c.conversation_id == conversation_id, turns.c.superseded_by.is_(None))
+        .order_by(turns.c.position)
+    ).all()
+    return [_turn(connection, row) for row in rows]
+
+
+def _shared_with(connection: Connection, conversation_id: str) -> list[str]:
+    return list(
+        connection.execute(
+            select(conversation_shares.c.person)
+            .where(conversation_shares.c.conversation_id == conversation_id)
+            .order_by(conversation_shares.c.person)
+        ).scalars()
+    )
+
+
+def _supersede(connection: Connection, conversation_id: str, old: str, new: str) -> None:
+    """Take a done turn, and what followed it, out of a conversation."""
+    position = connection.execute(
+        select(turns.c.position).where(
+            turns.c.turn_id == old,
+            turns.c.conversation_id == conversation_id,
+            turns.c.state == DONE,
+            turns.c.superseded_by.is_(None),
+        )
+    ).scalar()
+    if position is None:
+        raise NotFound(NOT_FOUND)
+    connection.execute(
+        update(turns)
+        .where(
+            turns.c.conversation_id == conversation_id,
+            turns.c.position >= position,
+            turns.c.superseded_by.is_(None),
+        )
+        .values(superseded_by=new)
+    )
 
 
 def _is_running(connection: Connection, turn_id: str) -> bool:

@@ -44,6 +44,10 @@ class NotFound(RagError):
     """No such thing, or none that this person may know of."""
 
 
+class Unusable(RagError):
+    """What was sent cannot be used as it is; the message says why."""
+
+
 class SignInRefused(RagError):
     """Wrong name or password."""
 

@@ -126,6 +126,11 @@ class Identity:
         """Open the accounts in a database, making or upgrading its tables."""
         return cls(open_store(url), clock=clock, idle=idle, longest=longest, hasher=hasher)
 
+    @property
+    def store(self) -> Store:
+        """The database they live in, for what lives beside them."""
+        return self._store
+
     def close(self) -> None:
         """Give the connections back."""
         self._store.close()
@@ -307,6 +312,24 @@ class Identity:
                     .values(seen_at=now)
                 )
         return principal
+
+    def account_id_of(self, name: str) -> str:
+        """Return the lasting id of an account.
+
+        Raises:
+            UnknownAccount: There is no account of this name.
+        """
+        with self._store.reading.begin() as connection:
+            return str(_account(connection, name).account_id)
+
+    def principal_named(self, name: str) -> Principal:
+        """Return a person with the groups and roles of now; proves nothing about who asks.
+
+        Raises:
+            UnknownAccount: There is no account of this name.
+        """
+        with self._store.reading.begin() as connection:
+            return _principal(connection, _account(connection, name))
 
     def sign_out(self, token: str) -> None:
         """End a session; a session that does not exist has ended already."""

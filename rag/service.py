@@ -7,12 +7,21 @@ from typing import Final
 from fastapi import FastAPI
 
 from audit.events import QuestionRefused
-from rag import service_asking, service_documents, service_oversight
+from rag import (
+    service_asking,
+    service_conversations,
+    service_documents,
+    service_openai,
+    service_oversight,
+    service_tokens,
+)
 from rag.answering import INTERRUPTED, USUAL_WAITING, USUAL_WORKERS, Answering, failed
 from rag.contract import Problem
+from rag.feedback import FeedbackBook
 from rag.pages import PageImages
 from rag.service_errors import Guard, install_problems
 from rag.service_parts import RecordCheck, Running, ServiceParts, Views
+from rag.tokens import ApiTokens
 
 __all__ = ["ServiceParts", "create_service"]
 
@@ -66,9 +75,18 @@ def create_service(
         pictures=PageImages(),
         views=Views(),
         record_check=RecordCheck(parts.record, parts.clock),
+        tokens=ApiTokens(parts.identity.store, parts.identity, clock=parts.clock),
+        feedback=FeedbackBook(parts.conversations.store, clock=parts.clock),
     )
     install_problems(app)
-    for module in (service_asking, service_documents, service_oversight):
+    for module in (
+        service_asking,
+        service_conversations,
+        service_documents,
+        service_openai,
+        service_oversight,
+        service_tokens,
+    ):
         app.include_router(module.router)
     app.add_middleware(Guard, allowed_hosts=allowed_hosts)
     return app

@@ -11,7 +11,13 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from audit.events import ConversationDeleted, SignedIn, SignedOut, SignInFailed
+from audit.events import (
+    ConversationDeleted,
+    ConversationViewed,
+    SignedIn,
+    SignedOut,
+    SignInFailed,
+)
 from corpus.access import Gate, Principal
 from corpus.documents import VersionId
 from rag.contract import (
@@ -28,7 +34,16 @@ from rag.contract import (
 )
 from rag.conversations import TurnEvent
 from rag.errors import NotFound, NotSignedIn, SignInRefused, TooManyAttempts
-from rag.service_parts import InService, Reader, ServiceParts, Token, denials_recorded
+from rag.service_parts import (
+    InPerson,
+    InService,
+    Reader,
+    Running,
+    ServiceParts,
+    Token,
+    caller_of,
+    denials_recorded,
+)
 
 POLL_SECONDS: Final = 0.1
 """How often a stream looks for new events; drafts are stored about as often."""
@@ -69,7 +84,7 @@ def who_is_signed_in(principal: Reader) -> Person:
 
 
 @router.delete("/v1/session", status_code=204)
-def sign_out(running: InService, principal: Reader, token: Token) -> None:
+def sign_out(running: InService, principal: InPerson, token: Token) -> None:
     """End the session."""
     running.parts.record.append(SignedOut(principal.name))
     running.parts.identity.sign_out(token)
@@ -88,6 +103,7 @@ def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
             principal,
             conversation_id=asked.conversation_id,
             quotes_only=asked.quotes_only,
+            instead_of=asked.instead_of,
         )
 
 
@@ -95,7 +111,7 @@ def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
 def show_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
     """Show a turn: the draft so far, or the answer."""
     with denials_recorded(running.parts, principal, f"turn {turn_id}"):
-        return _own_turn(running.parts, principal, turn_id)
+        return own_turn(running.parts, principal, turn_id)
 
 
 @router.get("/v1/turns/{turn_id}/events", response_class=StreamingResponse)
@@ -113,7 +129,7 @@ def stream_turn(
     if turn.state == "done" and not parts.conversations.events(turn_id, after=last_event_id):
         return Response(status_code=204)  # tells a browser not to come back
     return StreamingResponse(
-        _events(parts, token, turn_id, last_event_id), media_type="text/event-stream"
+        _events(running, token, turn_id, last_event_id), media_type="text/event-stream"
     )
 
 
@@ -123,23 +139,21 @@ def stop_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
     with denials_recorded(running.parts, principal, f"turn {turn_id}"):
         running.parts.conversations.turn(principal.name, turn_id)
         running.answering.stop(turn_id)
-        return _own_turn(running.parts, principal, turn_id)
+        return own_turn(running.parts, principal, turn_id)
 
 
 @router.get("/v1/conversations")
 def list_conversations(running: InService, principal: Reader) -> list[ConversationSummary]:
-    """List one's own conversations, the latest used first."""
+    """List one's own conversations and those shared with one, the latest used first."""
     return running.parts.conversations.summaries(principal.name)
 
 
 @router.get("/v1/conversations/{conversation_id}")
 def show_conversation(running: InService, principal: Reader, conversation_id: str) -> Conversation:
-    """Show a conversation with its turns."""
+    """Show one's own conversation, or one shared by a colleague, with its turns."""
     parts = running.parts
     with denials_recorded(parts, principal, f"conversation {conversation_id}"):
-        conversation = parts.conversations.conversation(principal.name, conversation_id)
-    turns = [for_reader(turn, principal, parts.gate) for turn in conversation.turns]
-    return conversation.model_copy(update={"turns": turns})
+        return conversation_for_reader(parts, principal, conversation_id)
 
 
 @router.delete("/v1/conversations/{conversation_id}", status_code=204)
@@ -189,41 +203,66 @@ def for_reader(turn: Turn, principal: Principal, gate: Gate) -> Turn:
     return turn.model_copy(update={"answer": seen})
 
 
-def _own_turn(parts: ServiceParts, principal: Principal, turn_id: str) -> Turn:
+def conversation_for_reader(
+    parts: ServiceParts, principal: Principal, conversation_id: str
+) -> Conversation:
+    """Return a person's own or shared conversation as that person may see it now.
+
+    That somebody looks at a colleague's conversation is on record.
+
+    Raises:
+        NotFound: There is none that the person may see.
+    """
+    try:
+        conversation = parts.conversations.conversation(principal.name, conversation_id)
+    except NotFound:
+        conversation = parts.conversations.shared_conversation(principal.name, conversation_id)
+        parts.record.append(ConversationViewed(principal.name, conversation.owner, conversation_id))
+    turns = [for_reader(turn, principal, parts.gate) for turn in conversation.turns]
+    return conversation.model_copy(update={"turns": turns})
+
+
+def own_turn(parts: ServiceParts, principal: Principal, turn_id: str) -> Turn:
+    """Return a person's own turn as that person may see it now.
+
+    Raises:
+        NotFound: The person has no such turn.
+    """
     turn = parts.conversations.turn(principal.name, turn_id)
     return for_reader(turn, principal, parts.gate)
 
 
-async def _events(parts: ServiceParts, token: str, turn_id: str, after: int) -> AsyncIterator[str]:
+async def _events(running: Running, token: str, turn_id: str, after: int) -> AsyncIterator[str]:
     """Yield the events of a turn until its answer.
 
     Asynchronous, unlike the rest: a reader who waits for a slow answer would otherwise hold
     one of the few threads that serve everybody.
     """
     silent_since = time.monotonic()
+    conversations = running.parts.conversations
     while True:
-        events = await run_in_threadpool(parts.conversations.events, turn_id, after=after)
+        events = await run_in_threadpool(conversations.events, turn_id, after=after)
         for event in events:
             after = event.number
             silent_since = time.monotonic()
             if event.name == "answer":
-                turn = await run_in_threadpool(_turn_of_listener, parts, token, turn_id)
+                turn = await run_in_threadpool(_turn_of_listener, running, token, turn_id)
                 if turn is not None:
                     yield _server_sent(event, turn.model_dump_json())
                 return
             yield _server_sent(event, event.data)
         if time.monotonic() - silent_since >= HEARTBEAT_SECONDS:
             silent_since = time.monotonic()
-            if await run_in_threadpool(_turn_of_listener, parts, token, turn_id) is None:
+            if await run_in_threadpool(_turn_of_listener, running, token, turn_id) is None:
                 return
             yield ": still here\n\n"
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _turn_of_listener(parts: ServiceParts, token: str, turn_id: str) -> Turn | None:
+def _turn_of_listener(running: Running, token: str, turn_id: str) -> Turn | None:
     """Return the turn if the listener is still signed in and it still exists."""
     try:
-        return _own_turn(parts, parts.identity.principal_of(token), turn_id)
+        return own_turn(running.parts, caller_of(running, token).principal, turn_id)
     except (NotSignedIn, NotFound):
         return None
 

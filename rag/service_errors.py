@@ -31,6 +31,7 @@ from rag.errors import (
     RecordUnavailable,
     SignInRefused,
     TooManyAttempts,
+    Unusable,
 )
 
 log = logging.getLogger("rag.service")
@@ -66,6 +67,7 @@ _STATUS_OF: Final[dict[type[RagError], int]] = {
     ModelBusy: 503,
     ModelUnavailable: 503,
     RecordUnavailable: 503,
+    Unusable: 422,
 }
 
 

@@ -1,7 +1,8 @@
 """What the service's routes share: the parts they work with, and the rules of who may take them.
 
 Each route names its rule in its signature: `Reader` (anyone signed in), `Administrator` or
-`Auditor`; a route without one is public. Roles give no right to read: an administrator sees
+`Auditor`; a route without one is public. A program with a token of a person's passes where the
+token's scopes allow it and the person may. Roles give no right to read: an administrator sees
 documents only by group, and the record only as an auditor.
 """
 
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -29,10 +30,12 @@ from rag.answering import Answering
 from rag.assistant import Assistant
 from rag.conversations import NOT_FOUND, Conversations
 from rag.errors import NotAllowed, NotFound, NotSignedIn
+from rag.feedback import FeedbackBook
 from rag.generation import ModelServer
 from rag.identity import Identity
 from rag.pages import PageImages
 from rag.store import Clock
+from rag.tokens import SCOPES, ApiTokens, is_api_token
 
 VIEWED_AGAIN_AFTER: Final = timedelta(minutes=1)
 """A page drawn again for the same person sooner than this is one look, not two."""
@@ -40,6 +43,9 @@ VIEWED_AGAIN_AFTER: Final = timedelta(minutes=1)
 MOST_VIEWS_REMEMBERED: Final = 10_000
 
 RECORD_VERIFIED_FOR: Final = timedelta(minutes=10)
+
+Look = tuple[str, VersionId | str, int | None]
+"""Who, at what (a version, or a view of the record), and which page or entry of it."""
 
 LONGEST_DENIED: Final = 120
 """Characters kept on the record of what somebody asked for and was denied."""
@@ -64,22 +70,22 @@ class ServiceParts:
 class Views:
     """Who looked at which page a moment ago.
 
-    The page image is fetched anew at every rerun of a page and at every citation of it. All
-    those fetches are one look of one person, so within a minute only the first is recorded;
-    nothing is shown that is not on record.
+    The page image is fetched anew at every rerun of a page and at every citation of it, and so
+    is the auditor's view of the record. All those fetches are one look of one person, so within
+    a minute only the first is recorded; nothing is shown that is not on record.
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, VersionId, int | None], datetime] = OrderedDict()
+        self._seen: OrderedDict[Look, datetime] = OrderedDict()
         self._lock = Lock()
 
-    def is_new(self, key: tuple[str, VersionId, int | None], now: datetime) -> bool:
+    def is_new(self, key: Look, now: datetime) -> bool:
         """Say whether this look must be recorded."""
         with self._lock:
             seen_at = self._seen.get(key)
             return seen_at is None or now - seen_at >= VIEWED_AGAIN_AFTER
 
-    def remember(self, key: tuple[str, VersionId, int | None], now: datetime) -> None:
+    def remember(self, key: Look, now: datetime) -> None:
         """Note a look that is on record now."""
         with self._lock:
             self._seen[key] = now
@@ -120,6 +126,8 @@ class Running:
     pictures: PageImages
     views: Views
     record_check: RecordCheck
+    tokens: ApiTokens
+    feedback: FeedbackBook
 
 
 def running_service(request: Request) -> Running:
@@ -149,26 +157,61 @@ def bearer_token(
 Token = Annotated[str, Depends(bearer_token)]
 
 
-def signed_in(running: InService, token: Token) -> Principal:
-    """Return who asks, with the groups and roles of this moment."""
-    return running.parts.identity.principal_of(token)
+class Caller(NamedTuple):
+    """Who asks, and how far their token goes; a session goes as far as the person."""
+
+    principal: Principal
+    scopes: frozenset[str]
+    session: bool
 
 
-Reader = Annotated[Principal, Depends(signed_in)]
+def caller_of(running: Running, token: str) -> Caller:
+    """Return who asks, with the groups and roles of this moment.
+
+    Raises:
+        NotSignedIn: The token is nobody's, or no longer.
+    """
+    if is_api_token(token):
+        principal, scopes = running.tokens.holder_of(token)
+        return Caller(principal, scopes, session=False)
+    principal = running.parts.identity.principal_of(token)
+    return Caller(principal, frozenset(SCOPES), session=True)
 
 
-def _needs(role: str) -> Callable[[Running, Principal], Principal]:
-    def checked(running: InService, principal: Reader) -> Principal:
-        if role not in principal.roles:
-            running.parts.record.append(AccessDenied(principal.name, f"what needs role {role}"))
+def _calling(running: InService, token: Token) -> Caller:
+    return caller_of(running, token)
+
+
+Calling = Annotated[Caller, Depends(_calling)]
+
+
+def _needs(scope: str, role: str = "") -> Callable[[Running, Caller], Principal]:
+    def checked(running: InService, caller: Calling) -> Principal:
+        name = caller.principal.name
+        if scope not in caller.scopes:
+            running.parts.record.append(AccessDenied(name, f"what needs scope {scope}"))
+            raise NotAllowed(f"This needs a token with the scope {scope}, which yours has not.")
+        if role and role not in caller.principal.roles:
+            running.parts.record.append(AccessDenied(name, f"what needs role {role}"))
             raise NotAllowed(f"This needs the role {role}, which you do not have.")
-        return principal
+        return caller.principal
 
     return checked
 
 
-Administrator = Annotated[Principal, Depends(_needs("administrator"))]
-Auditor = Annotated[Principal, Depends(_needs("auditor"))]
+def _in_person(running: InService, caller: Calling) -> Principal:
+    if not caller.session:
+        what = "what needs signing in"
+        running.parts.record.append(AccessDenied(caller.principal.name, what))
+        raise NotAllowed("A token cannot do this. Sign in with your password.")
+    return caller.principal
+
+
+Reader = Annotated[Principal, Depends(_needs("ask"))]
+InPerson = Annotated[Principal, Depends(_in_person)]
+"""Signed in with a password: what a stolen token must not be enough for."""
+Administrator = Annotated[Principal, Depends(_needs("administer", "administrator"))]
+Auditor = Annotated[Principal, Depends(_needs("audit", "auditor"))]
 
 
 @contextmanager

@@ -150,7 +150,55 @@ turns = Table(
     Column("asked_at", UtcDateTime, nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("answer", Text),
+    Column("superseded_by", String(36)),
     UniqueConstraint("conversation_id", "position"),
+)
+
+conversation_shares = Table(
+    "conversation_shares",
+    metadata,
+    Column(
+        "conversation_id",
+        String(36),
+        ForeignKey("conversations.conversation_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("person", String(64), primary_key=True, index=True),
+    Column("shared_at", UtcDateTime, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column(
+        "turn_id", String(36), ForeignKey("turns.turn_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("person", String(64), primary_key=True),
+    Column("helpful", Integer, nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("document_id", String(36)),
+    Column("page", Integer),
+    Column("given_at", UtcDateTime, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("token_id", String(36), nullable=False, unique=True),
+    Column(
+        "account_id",
+        String(36),
+        ForeignKey("accounts.account_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("label", String(80), nullable=False),
+    Column("scopes", String(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
 )
 
 turn_events = Table(

@@ -33,6 +33,7 @@ class Script(Assistant):
         quotes_only: bool,
         progress: Callable[[Step | DraftDelta], None],
         stopped: Callable[[], bool],
+        asked_as: str = "",
     ) -> Answer:
         self.play(progress)
         if stopped():

@@ -6,6 +6,7 @@ makes an entry trustworthy is what it says and what signs it, not what this modu
 """
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -37,6 +38,9 @@ from audit.store import Batch, Filter, Head, KeyRow, Removal, Store, Stored, Wri
 from audit.tree import GrowingTree, StoredTree
 from audit.verify import KeptHead, Verdict, verify_store
 from audit.witness import Witness
+
+diary = logging.getLogger("audit.log")
+"""What operators read; what auditors read is the record."""
 
 DATABASE = "audit.db"
 PEPPER = "pepper"
@@ -95,6 +99,7 @@ class AuditLog:
         signer: Signer,
         witnesses: Sequence[Witness],
         longest_unsigned: timedelta | None,
+        longest_unwitnessed: timedelta | None,
     ) -> None:
         self._store = store
         self._pseudonyms = Pseudonyms(pepper)
@@ -106,6 +111,7 @@ class AuditLog:
         self._signer = signer
         self._witnesses = tuple(witnesses)
         self._longest_unsigned = longest_unsigned
+        self._longest_unwitnessed = longest_unwitnessed
         self._tree = StoredTree(store)
         self._sequencer: Sequencer[list[Entry]] = Sequencer(
             self._commit, patience_seconds=busy_seconds
@@ -115,7 +121,7 @@ class AuditLog:
         self._missed: _Missed | None = None  # guarded by _missed_lock
         self._missed_lock = threading.Lock()
         self._signing = threading.Lock()
-        self._witness_faults: list[str] = []  # guarded by _signing
+        self._witnessed_at = clock()
 
     @classmethod
     def open(
@@ -133,6 +139,7 @@ class AuditLog:
         signer: Signer | None = None,
         witnesses: Sequence[Witness] = (),
         longest_unsigned: timedelta | None = None,
+        longest_unwitnessed: timedelta | None = None,
     ) -> "AuditLog":
         """Open the record of a folder, making an empty one where there never was any.
 
@@ -152,6 +159,7 @@ class AuditLog:
             witnesses: What cosigns checkpoints.
             longest_unsigned: Age of an entry without a checkpoint from which on no questions
                 are taken; None means any.
+            longest_unwitnessed: Likewise, time without any witness's answer.
 
         Raises:
             AuditUnavailable: The record cannot be opened, or a part of it is gone.
@@ -185,6 +193,7 @@ class AuditLog:
             signer=signer or KeySigner(folder / SIGNER_FOLDER, randomness=randomness),
             witnesses=witnesses,
             longest_unsigned=longest_unsigned,
+            longest_unwitnessed=longest_unwitnessed,
         )
 
     @property
@@ -413,6 +422,7 @@ class AuditLog:
                     note = parse_note(kept).with_signatures(signatures)
                     if str(note) != kept:
                         self._store.add_checkpoint(size, str(note))
+                        self._witnessed_at = self._clock()
                         taken += 1
         return taken
 
@@ -431,14 +441,23 @@ class AuditLog:
         """
         self._require_clock()
         self._require_signatures()
+        self._require_witness()
 
     def test_write(self) -> None:
-        """Write something that means nothing, and what was missed while nothing could be.
+        """Write something that means nothing, then what was missed while nothing could be.
 
         Raises:
             AuditUnavailable: Nothing can be written.
         """
         self._store.test_write()
+        self.recover()
+
+    def recover(self) -> None:
+        """Put on record what could not be written before, if anything.
+
+        Raises:
+            AuditUnavailable: It still cannot.
+        """
         if self._missed is not None:
             self._submit([], Removal())
 
@@ -633,13 +652,24 @@ class AuditLog:
                     "it says."
                 )
 
+    def _require_witness(self) -> None:
+        longest = self._longest_unwitnessed
+        if self._witnesses and longest and self._clock() - self._witnessed_at > longest:
+            raise WitnessUnavailable(
+                "No witness has cosigned the record since "
+                f"{timestamp(self._witnessed_at)}. Start the witness again, or see what it says."
+            )
+
     def _cosignatures(self, note: Note, size: int) -> list[Signature]:
         found: list[Signature] = []
         for witness in self._witnesses:
             try:
                 found += witness.cosign(note, lambda old: self._tree.consistency(old, size))
             except WitnessUnavailable as error:
-                self._witness_faults.append(str(error))
+                # The checkpoint stands without it; how long that may go on is a setting.
+                diary.warning("witness.away error=%s", error)
+        if found:
+            self._witnessed_at = self._clock()
         return found
 
     def _rows(self, first: int, last: int | None) -> Iterator[Stored]:

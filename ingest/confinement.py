@@ -31,7 +31,10 @@ _WRITE_FILE = 1 << 1
 _CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _TCP = 0b11
+_MAKE_SOCKET = 1 << 9
 _ALWAYS_WRITABLE = ("/dev/null",)
+_OFFICE_SOCKETS = Path("/tmp")  # noqa: S108 - where LibreOffice insists on a socket
+_OFFICE_SOCKET_NAMES = "OSL_PIPE_*"
 
 
 class _Ruleset(ctypes.Structure):
@@ -110,6 +113,9 @@ def mapped_bytes() -> int:
 def write_only_into(folders: Sequence[Path]) -> bool:
     """Refuse this process and all it starts to change files elsewhere and to use TCP.
 
+    One exception: a socket may be made where LibreOffice wants one to find itself running; it
+    holds nothing, and `remove_office_sockets` takes it away.
+
     Returns:
         Whether the kernel does so (Linux 5.13 and later with Landlock switched on).
     """
@@ -132,10 +138,22 @@ def write_only_into(folders: Sequence[Path]) -> bool:
             _allow(libc, ruleset, folder, rights)
         for device in _ALWAYS_WRITABLE:
             _allow(libc, ruleset, Path(device), _WRITE_FILE)
+        _allow(libc, ruleset, _OFFICE_SOCKETS, _MAKE_SOCKET)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         return int(libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0))) == 0
     finally:
         os.close(ruleset)
+
+
+def office_sockets() -> frozenset[Path]:
+    """Return the sockets of LibreOffice that are there now."""
+    return frozenset(_OFFICE_SOCKETS.glob(_OFFICE_SOCKET_NAMES))
+
+
+def remove_office_sockets(*, but: frozenset[Path]) -> None:
+    """Remove the sockets that have come since; a program that runs on does not miss its own."""
+    for socket in office_sockets() - but:
+        socket.unlink(missing_ok=True)
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, place: Path, rights: int) -> None:

@@ -12,6 +12,7 @@ import os
 import resource
 import select
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -56,6 +57,7 @@ def _serve(line: bytes) -> dict[str, str]:
     except (ImportError, AttributeError) as error:
         return _refusal("unsupported_format", f"no parser: {type(error).__name__}")
     gc.freeze()
+    sockets = confinement.office_sockets()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -63,7 +65,9 @@ def _serve(line: bytes) -> dict[str, str]:
         _read_document(request, os.fdopen(writer, "wb"))
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        return _await_child(child, pipe, request["limits"])
+        verdict = _await_child(child, pipe, request["limits"])
+    confinement.remove_office_sockets(but=sockets)
+    return verdict
 
 
 def _await_child(child: int, pipe: BinaryIO, limits: dict[str, Any]) -> dict[str, str]:
@@ -136,6 +140,7 @@ def _confine(request: dict[str, Any]) -> None:
     os.chdir(folder)
     os.environ["TMPDIR"] = str(folder)  # noqa: TID251 - the engines this child starts read it
     os.environ["HOME"] = str(folder)  # noqa: TID251
+    tempfile.tempdir = str(folder)
     confinement.write_only_into([folder])
 
 
@@ -167,7 +172,7 @@ def _result(request: dict[str, Any]) -> bytes:
     if request["task"] == "expand":
         return pack_parts(opener_in(module)(location, limits))
     parsed = parser_in(module)(location, limits)
-    if not parsed.text.strip() or not parsed.blocks:
+    if not parsed.blocks or not any(map(str.isalnum, parsed.text)):
         raise Quarantined(Reason.NO_TEXT)
     return pack(parsed)
 

@@ -36,18 +36,39 @@ class Format:
 FORMATS: dict[str, Format] = {
     sniffing.PDF: Format("PDF", "ingest.parsers.pdf", "PDFium"),
     sniffing.DOCX: Format("Word", "ingest.parsers.docx", "unstructured"),
+    sniffing.DOC: Format(
+        "Word before 2007", "ingest.parsers.old_office", "LibreOffice, unstructured"
+    ),
     sniffing.PPTX: Format("PowerPoint", "ingest.parsers.pptx", "unstructured"),
+    sniffing.PPT: Format(
+        "PowerPoint before 2007", "ingest.parsers.old_office", "LibreOffice, unstructured"
+    ),
     sniffing.XLSX: Format("Excel", "ingest.parsers.xlsx", "openpyxl"),
+    sniffing.XLS: Format("Excel before 2007", "ingest.parsers.xls", "xlrd"),
+    sniffing.ODT: Format("OpenDocument text", "ingest.parsers.opendocument", "lxml"),
+    sniffing.ODS: Format("OpenDocument sheets", "ingest.parsers.opendocument", "lxml"),
+    sniffing.ODP: Format("OpenDocument slides", "ingest.parsers.opendocument", "lxml"),
+    sniffing.RTF: Format(
+        "rich text", "ingest.parsers.rtf", "LibreOffice, unstructured or striprtf"
+    ),
     sniffing.HTML: Format("HTML", "ingest.parsers.html", "unstructured"),
+    sniffing.EPUB: Format("EPUB", "ingest.parsers.epub", "lxml, unstructured"),
     sniffing.MAIL: Format(
         "e-mail", "ingest.parsers.mail", "standard library, unstructured", container=True
     ),
+    sniffing.OUTLOOK: Format(
+        "Outlook message", "ingest.parsers.outlook", "python-oxmsg, unstructured", container=True
+    ),
+    sniffing.ZIP: Format(
+        "ZIP archive", "ingest.parsers.archive", "standard library", container=True
+    ),
     sniffing.MARKDOWN: Format("Markdown", "ingest.parsers.markdown", "markdown-it-py"),
     sniffing.CSV: Format("CSV", "ingest.parsers.separated", "standard library"),
+    sniffing.TSV: Format("TSV", "ingest.parsers.separated", "standard library"),
     sniffing.TEXT: Format("plain text", "ingest.parsers.text", "standard library"),
-    sniffing.PNG: Format("picture", "ingest.parsers.picture", "tesseract or RapidOCR"),
-    sniffing.JPEG: Format("picture", "ingest.parsers.picture", "tesseract or RapidOCR"),
-    sniffing.TIFF: Format("picture", "ingest.parsers.picture", "tesseract or RapidOCR"),
+    sniffing.PNG: Format("PNG", "ingest.parsers.picture", "tesseract or RapidOCR"),
+    sniffing.JPEG: Format("JPEG", "ingest.parsers.picture", "tesseract or RapidOCR"),
+    sniffing.TIFF: Format("TIFF", "ingest.parsers.picture", "tesseract or RapidOCR"),
 }
 
 

@@ -8,11 +8,20 @@ from unstructured.partition.html import partition_html
 
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
-from ingest.parsers.text import decoded
-from ingest.parsers.unstructured_seam import add_elements
+from ingest.decoding import decoded_markup
+from ingest.parsers.unstructured_seam import UNDETECTED, add_elements
 from ingest.settings import Limits
 
 _DECLARATION = ("<?xml", "<?XML")
+_META = {
+    "author": "Author",
+    "dc.creator": "Author",
+    "date": "Date",
+    "dc.date": "Date",
+    "article:published_time": "Date",
+    "og:site_name": "Company",
+    "publisher": "Company",
+}
 
 
 def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - every parser's form
@@ -21,23 +30,36 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - e
     Raises:
         Quarantined: No text.
     """
-    source = decoded(location.read_bytes())
+    source = decoded_markup(location.read_bytes())
     builder = DocumentBuilder()
     add_html(builder, source)
-    return builder.finish(title=_title(source))
+    about = _about(source)
+    return builder.finish(title=about.pop("Title", ""), properties=about)
 
 
 def add_html(builder: DocumentBuilder, source: str) -> None:
     """Append what a page shows."""
+    source = source.lstrip("\ufeff \t\r\n")
     if source.startswith(_DECLARATION):
         source = source.split("?>", 1)[-1]
     if source.strip():
-        add_elements(builder, partition_html(text=source))
+        add_elements(builder, partition_html(text=source, languages=UNDETECTED))
 
 
-def _title(source: str) -> str:
+def _about(source: str) -> dict[str, str]:
+    """Return what a page says of itself in its head."""
     try:
-        page = lxml_html.fromstring(source.encode())
+        page = lxml_html.fromstring(source.encode("utf-8", "replace"), parser=_utf8())
     except (etree.ParserError, ValueError):
-        return ""
-    return page.findtext(".//title") or ""
+        return {}
+    found = {"Title": " ".join((page.findtext(".//title") or "").split())}
+    for element in page.iter("meta"):
+        name = _META.get(str(element.get("name") or element.get("property") or "").lower())
+        if name:
+            found.setdefault(name, " ".join(str(element.get("content", "")).split())[:300])
+    return found
+
+
+def _utf8() -> lxml_html.HTMLParser:
+    """Return a parser that is not misled by what the page says of its encoding."""
+    return lxml_html.HTMLParser(encoding="utf-8", no_network=True)

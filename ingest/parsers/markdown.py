@@ -7,7 +7,7 @@ from markdown_it.token import Token
 
 from corpus.documents import BlockKind, ParsedDocument
 from ingest.building import DocumentBuilder
-from ingest.parsers.text import decoded
+from ingest.decoding import decoded
 from ingest.settings import Limits
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
+from ingest.decoding import decoded
 from ingest.errors import Quarantined
-from ingest.parsers.text import decoded
 from ingest.quarantine import Reason
 from ingest.settings import Limits
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from corpus.documents import BlockKind, ParsedDocument
 from ingest.building import DocumentBuilder
+from ingest.decoding import decoded
 from ingest.settings import Limits
 
 _NUMBERED = re.compile(r"^\d+(\.\d+)*\.?\s+\S")
 _BULLET = re.compile(r"^\s*([-*•▪\u2013]|\(?[0-9a-z]{1,3}[.)])\s+")
-_UTF_16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - every parser's form
@@ -21,15 +21,6 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - e
     builder = DocumentBuilder()
     add_text(builder, decoded(location.read_bytes()))
     return builder.finish()
-
-
-def decoded(data: bytes) -> str:
-    """Return text from bytes: by their mark, as UTF-8, else as the usual Windows encoding."""
-    encoding = _UTF_16.get(data[:2], "utf-8-sig")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
 
 
 def add_text(builder: DocumentBuilder, text: str) -> None:

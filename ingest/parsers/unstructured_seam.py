@@ -15,6 +15,10 @@ from unstructured.partition import text_type
 from corpus.documents import BlockKind
 from ingest.building import DocumentBuilder
 
+FOOTNOTE_MARK = "\ue0f7"
+"""Begins a paragraph that was a note: a private character, which documents do not use."""
+UNDETECTED = [""]
+"""As languages, tells unstructured to detect none: that is done once for every format."""
 REPLACED = ("pos_tag", "sent_tokenize", "word_tokenize")
 
 _KINDS = {
@@ -69,6 +73,9 @@ def add_elements(
             continue
         if element.category == "Table" and element.metadata.text_as_html:
             builder.add_table(rows_of(element.metadata.text_as_html), place=place)
+            continue
+        if element.text.startswith(FOOTNOTE_MARK):
+            builder.add(BlockKind.FOOTNOTE, element.text[1:], place=place)
             continue
         kind = _KINDS.get(element.category, BlockKind.PARAGRAPH)
         if kind is BlockKind.HEADING and not _is_heading(element.text):

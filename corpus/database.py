@@ -82,6 +82,18 @@ class Database:
         with self._translated(), self._writer.begin() as connection:
             yield connection
 
+    def scrub(self) -> None:
+        """Empty the journal, which holds what was written before it was deleted.
+
+        PostgreSQL looks after its own: what is deleted there goes with the next vacuum.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        with self._translated(), self._engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            if driver is not None:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -147,6 +159,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> N
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
+        # What is deleted is overwritten, so that an erased text cannot be read off the disk.
+        "secure_delete = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

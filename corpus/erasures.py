@@ -185,6 +185,10 @@ class Erasures(Part):
             )
             return len(ids) + int(forgotten.rowcount)
 
+    def scrub(self) -> None:
+        """See that what was destroyed cannot be read off the disk any more."""
+        self._database.scrub()
+
     def users_of(self, original: OriginalHash) -> int:
         """Return how many versions are made from an original, withdrawn ones too."""
         version = tables.version

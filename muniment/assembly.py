@@ -12,6 +12,7 @@ from corpus.catalog import Catalog
 from corpus.embedding import Embedder
 from corpus.index import VectorIndex, open_index
 from corpus.index.bm25 import Bm25Encoder
+from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
@@ -59,6 +60,8 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         parse_seconds=float(settings.parse_seconds),
         parse_memory_bytes=settings.parse_memory_megabytes * MEBIBYTE,
         ocr=settings.ocr,
+        gone_share=settings.gone_percent / 100,
+        gone_at_least=settings.gone_at_least,
     )
 
 
@@ -89,6 +92,8 @@ def open_house(settings: Settings, *, worker: bool) -> Iterator[House]:
         model = model_of(settings)
         pipeline = None
         if worker:
+            vectors = KeptVectors(embedder, settings.data / "cache" / "vectors.db")
+            stack.enter_context(closing(vectors))
             pipeline = Pipeline(
                 catalog=catalog,
                 originals=originals,
@@ -98,6 +103,7 @@ def open_house(settings: Settings, *, worker: bool) -> Iterator[House]:
                 record=record,
                 settings=ingest_settings(settings),
                 clock=utc_now,
+                vectors=vectors,
             )
         assistant = Assistant(
             catalog=catalog,

@@ -1,7 +1,10 @@
 """The service with its ingest worker, and the worker alone."""
 
+import os
 import signal
+import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -42,9 +45,20 @@ def working(house: House) -> Iterator[threading.Thread]:
     """Bring in queued documents in a thread while the block lasts."""
     if house.pipeline is None:
         raise ValueError("the house was opened without a worker")
-    house.pipeline.recover()
+    from ingest.jobs import DurableJobs  # noqa: PLC0415 - loads DBOS; only where needed
+
+    worker_id = str(uuid.uuid4())
+    jobs = DurableJobs(house.pipeline.steps, url=house.settings.jobs_url, worker_id=worker_id)
+    worker = Worker(
+        house.pipeline,
+        house.catalog,
+        jobs=jobs,
+        worker_id=worker_id,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        alone=not house.settings.qdrant_url,
+    )
+    worker.recover()
     stop = threading.Event()
-    worker = Worker(house.pipeline, house.catalog)
     thread = threading.Thread(
         target=worker.run_until, args=(stop,), name="ingest-worker", daemon=True
     )
@@ -54,6 +68,7 @@ def working(house: House) -> Iterator[threading.Thread]:
     finally:
         stop.set()
         thread.join(WORKER_END_SECONDS)
+        jobs.close()
 
 
 @contextmanager

@@ -90,6 +90,15 @@ class Settings(BaseSettings):
     maximum_file_megabytes: int = Field(
         200, ge=1, description="A larger file is quarantined instead of being read."
     )
+    gone_percent: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description="A run asks before it withdraws more than this share of a source.",
+    )
+    gone_at_least: int = Field(
+        10, ge=1, description="But fewer documents than this are withdrawn without asking."
+    )
     parse_seconds: int = Field(120, ge=1, description="Time one document may take to be parsed.")
     parse_memory_megabytes: int = Field(
         3000, ge=256, description="Memory one document may take to be parsed."
@@ -118,6 +127,11 @@ class Settings(BaseSettings):
     def catalog_url(self) -> str:
         """Where the catalog lives."""
         return self.database_url or f"sqlite:///{self.data / 'catalog.db'}"
+
+    @property
+    def jobs_url(self) -> str:
+        """Where unfinished documents are remembered."""
+        return self.database_url or f"sqlite:///{self.data / 'jobs.db'}"
 
     @property
     def service_database_url(self) -> str:

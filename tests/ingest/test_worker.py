@@ -15,7 +15,9 @@ def test_the_worker_does_queued_runs_and_survives_a_failing_one(desk: Desk, tmp_
     failing = desk.catalog.queue_run(absent.source_id)
     working = desk.catalog.queue_run(desk.source_id)
     stop = threading.Event()
-    thread = threading.Thread(target=Worker(desk.pipeline(), desk.catalog).run_until, args=(stop,))
+    worker = Worker(desk.pipeline(), desk.catalog)
+    worker.recover()
+    thread = threading.Thread(target=worker.run_until, args=(stop,))
 
     thread.start()
     while desk.catalog.run(working).state not in {"done", "failed"}:

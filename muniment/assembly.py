@@ -66,19 +66,25 @@ def ingest_settings(settings: Settings) -> IngestSettings:
 
 
 @contextmanager
-def open_house(settings: Settings, *, worker: bool) -> Iterator[House]:
+def open_house(
+    settings: Settings, *, worker: bool, serves_questions: bool = False
+) -> Iterator[House]:
     """Open every part, and close them all in the end.
 
     Args:
         settings: What the operator chose.
         worker: Whether documents are to be brought in here too.
+        serves_questions: Whether questions wait where the record was not signed for too long.
 
     Raises:
         corpus.errors.IndexUnavailable: The embedded index belongs to another process.
     """
     with ExitStack() as stack:
         catalog = stack.enter_context(closing(open_catalog(settings)))
-        record = stack.enter_context(closing(open_record(settings)))
+        program = "rag" if serves_questions else "ingest"
+        record = stack.enter_context(
+            closing(open_record(settings, program=program, serves_questions=serves_questions))
+        )
         identity = stack.enter_context(closing(open_identity(settings)))
         conversations = stack.enter_context(
             closing(Conversations.open(settings.service_database_url, clock=utc_now))

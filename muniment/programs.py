@@ -13,6 +13,7 @@ from audit.events import SystemStarted, SystemStopped
 from ingest.worker import Worker
 from muniment.assembly import House, open_house
 from muniment.listening import serve_application
+from muniment.record_programs import keeping, note_unclean_end
 from muniment.settings import Settings
 from rag.service import ServiceParts, create_service
 
@@ -22,7 +23,12 @@ WORKER_END_SECONDS = 6.0
 
 def serve_rag(settings: Settings, *, host: str) -> None:
     """Serve the HTTP interface, with the ingest worker in a thread, until told to stop."""
-    with open_house(settings, worker=True) as house, _on_record(house), working(house):
+    with (
+        open_house(settings, worker=True, serves_questions=True) as house,
+        keeping(house.record, settings),
+        _on_record(house),
+        working(house),
+    ):
         serve_application(
             create_service(_parts(house), allowed_hosts=settings.page_host_names),
             settings,
@@ -75,11 +81,13 @@ def working(house: House) -> Iterator[threading.Thread]:
 def _on_record(house: House) -> Iterator[None]:
     """Put the start and the end of the service on record."""
     model = house.settings.model_name if house.model else ""
+    note_unclean_end(house.record)
     house.record.append(
         SystemStarted(
             version=version("muniment"),
             configuration_sha256=house.settings.fingerprint(),
             model=model,
+            embedding_sha256=house.embedder.fingerprint,
         )
     )
     yield

@@ -104,6 +104,38 @@ class Settings(BaseSettings):
         3000, ge=256, description="Memory one document may take to be parsed."
     )
 
+    record_key_file: str = Field(
+        "", description="File of the key that wraps the keys of payloads; audit/payload.key."
+    )
+    signer_folder: str = Field(
+        "", description="Folder of the signer's key and memory; signer in the data folder."
+    )
+    signer_socket: str = Field(
+        "", description="Socket of a signer that alone may sign; socket in the signer's folder."
+    )
+    signer_minutes: int = Field(
+        5, ge=0, description="Minutes without a signature after which no questions are taken."
+    )
+    witness_url: str = Field("", description="A witness that cosigns over HTTP.")
+    witness_folder: str = Field("", description="Folder that requests to a witness are left in.")
+    witness_vkey: str = Field("", description="Key of the witness, as it printed it.")
+    witness_minutes: int = Field(
+        0, ge=0, description="Minutes without a witness after which no questions are taken."
+    )
+    checkpoint_seconds: int = Field(60, ge=1, description="Longest time between two checkpoints.")
+    checkpoint_entries: int = Field(256, ge=1, description="Most entries between two checkpoints.")
+    checkpoint_folder: str = Field("", description="Folder that every checkpoint is written to.")
+    checkpoint_syslog: str = Field(
+        "", description="Syslog that every checkpoint is sent to: a socket's path or host:port."
+    )
+    checkpoint_mail_folder: str = Field(
+        "", description="Maildir that a checkpoint a day is left in."
+    )
+    checkpoint_mail_to: str = Field("", description="Whom that message is for.")
+    heartbeat_minutes: int = Field(
+        5, ge=1, description="How often the record says that it is alive."
+    )
+
     @field_validator("data")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -134,6 +166,18 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data / 'jobs.db'}"
 
     @property
+    def signer_key_folder(self) -> Path:
+        """Where the signer keeps its key and what it has signed last."""
+        chosen = self.signer_folder
+        return Path(chosen).expanduser() if chosen else self.data / "signer"
+
+    @property
+    def signer_socket_path(self) -> Path:
+        """Where the signer answers."""
+        chosen = self.signer_socket
+        return Path(chosen).expanduser() if chosen else self.signer_key_folder / "socket"
+
+    @property
     def service_database_url(self) -> str:
         """Where accounts, sessions and conversations live."""
         return self.database_url or f"sqlite:///{self.data / 'service.db'}"
@@ -146,7 +190,14 @@ class Settings(BaseSettings):
     @property
     def reachable_hosts(self) -> tuple[str, ...]:
         """Hosts besides this machine that sockets may reach, because a setting names them."""
-        urls = (self.service_url, self.model_url, self.qdrant_url, self.database_url)
+        urls = (
+            self.service_url,
+            self.model_url,
+            self.qdrant_url,
+            self.database_url,
+            self.witness_url,
+            f"tcp://{self.checkpoint_syslog}" if ":" in self.checkpoint_syslog else "",
+        )
         named = [urlsplit(url).hostname or "" for url in urls if url]
         return tuple(dict.fromkeys(host for host in (*named, *_listed(self.allowed_hosts)) if host))
 

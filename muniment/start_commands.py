@@ -39,15 +39,20 @@ def up(
 
 
 @click.command(hidden=True, epilog=example("muniment serve rag --host 0.0.0.0"))
-@click.argument("program", type=click.Choice(["rag", "ui", "ingest"]))
+@click.argument("program", type=click.Choice(["rag", "ui", "ingest", "signer"]))
 @click.option("--host", default="", help="Address to listen on, in place of the default.")
 @click.pass_obj
 def serve(settings: Settings, program: str, host: str) -> None:
-    """Run one program in the foreground: the service, the page, or the ingest worker."""
+    """Run one program in the foreground: the service, the page, the worker, or the signer."""
     if program == "ui":
         from muniment.page import serve_ui  # noqa: PLC0415 - the service needs no Streamlit
 
         serve_ui(settings, host=host or settings.host)
+        return
+    if program == "signer":
+        from muniment.record_programs import serve_signer  # noqa: PLC0415 - it needs little
+
+        serve_signer(settings)
         return
     from muniment.programs import serve_ingest, serve_rag  # noqa: PLC0415 - nor this the page
 

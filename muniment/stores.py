@@ -1,10 +1,15 @@
 """Open what is kept, each part alone, without loading any model."""
 
+import socket
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
 
+from audit.circumstances import Program
 from audit.log import AuditLog
 from corpus.catalog import Catalog
 from corpus.holds import Holds
+from muniment.recording import signer_of, witnesses_of
 from muniment.settings import Settings
 from rag.identity import Identity
 
@@ -34,6 +39,28 @@ def open_identity(settings: Settings) -> Identity:
     )
 
 
-def open_record(settings: Settings) -> AuditLog:
-    """Open the record."""
-    return AuditLog.open(settings.data / "audit", clock=utc_now)
+def open_record(
+    settings: Settings, *, program: str = "command", serves_questions: bool = False
+) -> AuditLog:
+    """Open the record.
+
+    Args:
+        settings: What the operator chose.
+        program: Which program writes, for its events.
+        serves_questions: Whether the bounds on signatures and cosignatures hold it back.
+    """
+    key_file = settings.record_key_file
+    return AuditLog.open(
+        settings.data / "audit",
+        clock=utc_now,
+        key_file=Path(key_file).expanduser() if key_file else None,
+        program=Program(program, socket.gethostname(), version("muniment")),
+        signer=signer_of(settings),
+        witnesses=witnesses_of(settings),
+        longest_unsigned=_bound(settings.signer_minutes, holds=serves_questions),
+        longest_unwitnessed=_bound(settings.witness_minutes, holds=serves_questions),
+    )
+
+
+def _bound(minutes: int, *, holds: bool) -> timedelta | None:
+    return timedelta(minutes=minutes) if minutes and holds else None

@@ -33,6 +33,7 @@ from muniment.stores import open_catalog, open_identity, open_record
 
 POLL_SECONDS = 0.3
 PROBE_SECONDS = 2.0
+SIGNER_PAUSE_SECONDS = 5.0
 NEEDED_BYTES = 1024**3
 """Free room asked for at the start: the converted model, the index and the originals."""
 
@@ -89,14 +90,17 @@ class _Site:
     catalog: Catalog
     service: Child
     page: Child
+    signer: Child
     model: OwnModelServer | None
     started: float = field(default_factory=time.monotonic)
     _ready: set[str] = field(default_factory=set)
+    _signer_started: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
         self.console.print(
             "Starting the service, the page" + (" and the model server" if self.model else "")
         )
+        self.signer.start()
         self.service.start()
         self.page.start()
         if self.model is not None:
@@ -119,6 +123,7 @@ class _Site:
         """Keep everything running until told to stop."""
         while not stop.wait(POLL_SECONDS):
             self._require_alive()
+            self._look_at_signer()
             self._look_at_model()
 
     def stop(self) -> None:
@@ -128,6 +133,8 @@ class _Site:
             self.model.stop_conversion()
             children.append(self.model.child)
         end_all(children)
+        # The service has its last checkpoint signed as it ends.
+        end_all([self.signer])
         self.catalog.close()
 
     def _require_alive(self) -> None:
@@ -155,6 +162,14 @@ class _Site:
                 self._ready.add("model server")
             else:
                 self._report("model server")
+
+    def _look_at_signer(self) -> None:
+        """Start the signer again when it has ended; while it is away, questions wait for it."""
+        if self.signer.alive() or time.monotonic() - self._signer_started < SIGNER_PAUSE_SECONDS:
+            return
+        self._signer_started = time.monotonic()
+        self.console.print("  The signer had ended; it was started again")
+        self.signer.start()
 
     def _report(self, name: str) -> None:
         self._ready.add(name)
@@ -213,6 +228,8 @@ def _prepare(settings: Settings, *, samples: bool) -> list[RunId]:
 
 def _build(settings: Settings, plan: ModelPlan | None, console: Console) -> _Site:
     variables = settings.as_variables()
+    # From here on nothing but the signer signs, also where no setting says so.
+    variables["MUNIMENT_SIGNER_SOCKET"] = str(settings.signer_socket_path)
     logs = settings.data / "logs"
     model = None
     if plan is not None:
@@ -233,6 +250,7 @@ def _build(settings: Settings, plan: ModelPlan | None, console: Console) -> _Sit
         catalog=open_catalog(settings),
         service=_program("service", "rag", environment, logs / "service.log"),
         page=_program("page", "ui", environment, logs / "page.log"),
+        signer=_program("signer", "signer", environment, logs / "signer.log"),
         model=model,
     )
 

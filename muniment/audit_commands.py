@@ -18,6 +18,7 @@ from audit.events import VOCABULARY, RecordVerified
 from audit.export import export_record
 from audit.log import AuditLog
 from audit.verify import KeptHead, Verdict, verify_export
+from muniment.record_commands import checkpoint, clock, status, witness
 from muniment.settings import Settings
 from muniment.terminal import ExitCode, operator, plain, print_json
 
@@ -36,6 +37,10 @@ def audit() -> None:
     Exit codes: 0 all is well; 1 the record is not intact, or a file could not be written;
     2 the command was not understood; 3 the record is not available.
     """
+
+
+for _command in (witness, checkpoint, status, clock):
+    audit.add_command(_command)
 
 
 @audit.command(epilog=example("muniment audit show --type rag --person ada --since 2026-11-01"))

@@ -18,7 +18,7 @@ from audit.events import VOCABULARY, RecordVerified
 from audit.export import export_record
 from audit.log import AuditLog
 from audit.verify import KeptHead, Verdict, verify_export
-from muniment.record_commands import checkpoint, clock, status, witness
+from muniment.record_commands import clock, status, witness
 from muniment.settings import Settings
 from muniment.terminal import ExitCode, operator, plain, print_json
 
@@ -39,7 +39,7 @@ def audit() -> None:
     """
 
 
-for _command in (witness, checkpoint, status, clock):
+for _command in (witness, status, clock):
     audit.add_command(_command)
 
 

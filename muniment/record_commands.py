@@ -1,4 +1,4 @@
-"""``muniment audit witness``, ``checkpoint``, ``status`` and ``clock``: keep the record watched."""
+"""``muniment audit witness``, ``status`` and ``clock``: keep the record watched."""
 
 from contextlib import closing
 from pathlib import Path
@@ -80,14 +80,6 @@ def witness(
             silence_minutes=silence_minutes,
             say=lambda text: click.echo(text, err=text.startswith("ALARM")),
         )
-
-
-@click.command(epilog=example("muniment audit checkpoint > checkpoint.txt"))
-@click.pass_obj
-def checkpoint(settings: Settings) -> None:
-    """Sign the record as it is now, and print the checkpoint to be kept elsewhere."""
-    with closing(open_record(settings)) as record:
-        click.echo(record.checkpoint(), nl=False)
 
 
 @click.command(epilog=example("muniment audit status"))

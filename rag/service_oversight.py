@@ -1,31 +1,52 @@
 """Routes for those who look after the house: ingestion, the record, and readiness."""
 
 from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from importlib.metadata import version
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.responses import Response
 
 from audit.errors import AuditError
-from audit.events import RecordExported, RecordVerified, SourceChanged
+from audit.events import (
+    VOCABULARY,
+    ConversationViewed,
+    RecordVerified,
+    RecordViewed,
+    SourceChanged,
+)
+from audit.export import FORMS, Export, Selection, stream_export
+from audit.log import AuditLog
+from audit.notes import parse_checkpoint, parse_note
+from corpus.access import Principal
 from corpus.catalog import Catalog
 from corpus.documents import SourceId
 from corpus.errors import CorpusError
 from corpus.records import Source
 from rag.contract import (
     AuditEntry,
+    AuditExport,
+    AuditFilters,
+    AuditLook,
+    AuditOverview,
     AuditPage,
+    AuditStory,
     AuditVerdict,
+    Conversation,
     FileView,
     IngestionStatus,
     Readiness,
+    RecordState,
     RunView,
     SourceView,
     StartRun,
+    Turn,
 )
 from rag.errors import RagError
 from rag.generation import ModelServer
+from rag.oversight import count_of, entries_of, overview, story
 from rag.service_parts import (
     Administrator,
     Auditor,
@@ -66,20 +87,52 @@ def start_run(running: InService, administrator: Administrator, wanted: StartRun
 
 @router.get("/v1/audit/entries")
 def list_entries(
-    running: InService,
-    _auditor: Auditor,
-    after: Annotated[int, Query(ge=-1, description="Only entries older than this one.")] = -1,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    type: Annotated[str, Query(max_length=100)] = "",  # noqa: A002 - the contract's word
-    person: Annotated[str, Query(max_length=200)] = "",
+    running: InService, auditor: Auditor, look: Annotated[AuditLook, Query()]
 ) -> AuditPage:
-    """List entries of the record, newest first."""
+    """List entries of the record, newest first; that somebody looked goes on record too."""
     record = running.parts.record
-    entries = record.entries(after=after, limit=limit, type=type, person=person, newest_first=True)
+    _record_look(running, auditor, "entries", filters=look)
+    entries = entries_of(record, look, after=look.after, limit=look.limit)
     return AuditPage(
         entries=[AuditEntry.model_validate(entry, from_attributes=True) for entry in entries],
-        total=record.count(type=type, person=person),
+        total=count_of(record, look),
     )
+
+
+@router.get("/v1/audit/overview")
+def show_overview(
+    running: InService, auditor: Auditor, filters: Annotated[AuditFilters, Query()]
+) -> AuditOverview:
+    """Count what the record holds, by day, kind and document."""
+    _record_look(running, auditor, "overview", filters=filters)
+    return overview(running.parts.record, running.parts.catalog, filters)
+
+
+@router.get("/v1/audit/state")
+def show_state(running: InService, _auditor: Auditor) -> RecordState:
+    """Say how far the record is, how far it is signed and cosigned, and who checked it last."""
+    return _record_state_view(running.parts.record)
+
+
+@router.get("/v1/audit/entries/{sequence}/story")
+def show_story(running: InService, auditor: Auditor, sequence: int) -> AuditStory:
+    """Tell the question that an entry belongs to, from asking to answer."""
+    parts = running.parts
+    _record_look(running, auditor, "story", entry=sequence)
+    return story(parts.record, parts.catalog, sequence)
+
+
+@router.get("/v1/audit/entries/{sequence}/conversation")
+def show_conversation(running: InService, auditor: Auditor, sequence: int) -> Conversation:
+    """Show the conversation an entry's question stands in; that it was read is on record.
+
+    What was read for the answers is left out: an auditor's role gives no right to documents.
+    """
+    parts = running.parts
+    told = story(parts.record, parts.catalog, sequence)
+    parts.record.append(ConversationViewed(auditor.name, told.person, told.conversation_id))
+    found = parts.conversations.conversation(told.person, told.conversation_id)
+    return found.model_copy(update={"turns": [_without_passages(turn) for turn in found.turns]})
 
 
 @router.post("/v1/audit/verify")
@@ -94,15 +147,25 @@ def verify_record(running: InService, auditor: Auditor) -> AuditVerdict:
 
 
 @router.get("/v1/audit/export", response_class=StreamingResponse)
-def export_record(running: InService, auditor: Auditor) -> Response:
-    """Hand out the record as JSON lines."""
-    record = running.parts.record
-    record.append(RecordExported(auditor.name, record.count()))
-    lines = (line.rstrip("\n") + "\n" for line in record.export_lines())
+def export_record(
+    running: InService, auditor: Auditor, wanted: Annotated[AuditExport, Query()]
+) -> Response:
+    """Hand out the record in one of its forms; that it was handed out is on record first."""
+    selection = Selection(**wanted.model_dump(exclude={"format", "payloads", "outcome"}))
+    download = stream_export(
+        running.parts.record,
+        Export(
+            form=wanted.format,
+            person=auditor.name,
+            version=version("muniment"),
+            selection=selection,
+            with_payloads=wanted.payloads,
+        ),
+    )
     return StreamingResponse(
-        lines,
-        media_type="application/jsonl",
-        headers={"Content-Disposition": 'attachment; filename="muniment-record.jsonl"'},
+        download.chunks,
+        media_type=download.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{download.filename}"'},
     )
 
 
@@ -120,6 +183,57 @@ def show_readiness(running: InService) -> Response:
 def show_health() -> dict[Literal["status"], Literal["ok"]]:
     """Say that the service runs at all."""
     return {"status": "ok"}
+
+
+def _record_look(
+    running: Running,
+    auditor: Principal,
+    what: Literal["entries", "overview", "story"],
+    *,
+    filters: AuditFilters | None = None,
+    entry: int | None = None,
+) -> None:
+    parts = running.parts
+    narrowed = filters.model_dump(mode="json", exclude_defaults=True) if filters else {}
+    told = urlencode({name: value for name, value in narrowed.items() if name != "limit"})
+    key, now = (auditor.name, f"record {what} {told}", entry), parts.clock()
+    if running.views.is_new(key, now):
+        parts.record.append(RecordViewed(auditor.name, what, entry, told))
+        running.views.remember(key, now)
+
+
+def _record_state_view(record: AuditLog) -> RecordState:
+    state: dict[str, Any] = {}
+    if (note := record.newest_checkpoint()) is not None:
+        checkpoint = parse_checkpoint(note)
+        last = record.entries(after=checkpoint.size - 2, limit=1)
+        state = {
+            "checkpoint_entries": checkpoint.size,
+            "checkpoint_at": last[0].at if last else None,
+            "origin": checkpoint.origin,
+            "root": checkpoint.root.hex(),
+            "witnesses": sorted(
+                {each.name for each in parse_note(note).signatures} - {checkpoint.origin}
+            ),
+        }
+    for check in record.entries(type=RecordVerified.type, limit=1, newest_first=True):
+        state |= {
+            "verified_at": check.at,
+            "verified_by": check.person,
+            "verified_intact": check.envelope.get("intact") is True,
+        }
+    return RecordState(
+        entries=record.count(),
+        types=sorted(event.type for event in VOCABULARY),
+        formats=list(FORMS),
+        **state,
+    )
+
+
+def _without_passages(turn: Turn) -> Turn:
+    if turn.answer is None:
+        return turn
+    return turn.model_copy(update={"answer": turn.answer.model_copy(update={"passages": []})})
 
 
 def _readiness(running: Running) -> Readiness:

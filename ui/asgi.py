@@ -1,7 +1,7 @@
 """The page as an ASGI application: Streamlit, our own routes, and the guard around both."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -35,6 +35,8 @@ HERE = Path(__file__).parent
 MAXIMUM_FORM_BYTES = 8_192
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+_EXPORTED = ("format", "payloads", "since", "until", "person", "type", "document")
+"""What an export may be narrowed by."""
 _SANDBOX = "default-src 'none'; sandbox"
 
 
@@ -139,7 +141,10 @@ class Routes:
         """Pass on a page image with its span marked; the service checks the right to see it."""
         version, number = request.path_params["version"], request.path_params["number"]
         return await self._pass_on(
-            request, f"/v1/versions/{version}/pages/{number}.png", version, spans=True
+            request,
+            f"/v1/versions/{version}/pages/{number}.png",
+            version,
+            parameters=_span(request),
         )
 
     async def original(self, request: Request) -> Response:
@@ -159,10 +164,11 @@ class Routes:
         return await self._pass_on(request, f"/v1/turns/{turn}/events", turn)
 
     async def export(self, request: Request) -> Response:
-        """Pass on the record as a download of JSON lines."""
-        answer = await self._pass_on(request, "/v1/audit/export", "export")
-        answer.headers["Content-Disposition"] = 'attachment; filename="muniment-record.jsonl"'
-        return answer
+        """Pass on the record as a download, in the form and narrowed as the address says."""
+        parameters = {
+            name: value for name in _EXPORTED if (value := request.query_params.get(name, ""))
+        }
+        return await self._pass_on(request, "/v1/audit/export", "export", parameters=parameters)
 
     async def ready(self, _: Request) -> Response:
         """Tell whether questions can be asked, and nothing more: nobody has signed in."""
@@ -174,11 +180,15 @@ class Routes:
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def _pass_on(
-        self, request: Request, path: str, identifier: str, *, spans: bool = False
+        self,
+        request: Request,
+        path: str,
+        identifier: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
     ) -> Response:
         if not _IDENTIFIER.fullmatch(identifier):
             return PlainTextResponse("Not found.\n", 404)
-        parameters = _span(request) if spans else {}
         headers = bearer(session_token(request))
         if last := request.headers.get("last-event-id", ""):
             headers["Last-Event-ID"] = last

@@ -8,7 +8,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from rag.contract import (
     Ask,
+    AuditFilters,
+    AuditLook,
+    AuditOverview,
     AuditPage,
+    AuditStory,
     AuditVerdict,
     Conversation,
     ConversationSummary,
@@ -18,6 +22,7 @@ from rag.contract import (
     PassageView,
     Person,
     Problem,
+    RecordState,
     RunView,
     Session,
     SignIn,
@@ -124,17 +129,26 @@ class Client:
         """Ask for a source to be synchronised."""
         return self._send("POST", "/v1/ingestion/runs", RunView, StartRun(source_id=source_id))
 
-    def audit_entries(
-        self, *, after: int = -1, limit: int = 100, kind: str = "", person: str = ""
-    ) -> AuditPage:
+    def audit_entries(self, look: AuditLook) -> AuditPage:
         """Return entries of the record, newest first."""
-        parameters: dict[str, str | int] = {
-            "after": after,
-            "limit": limit,
-            "type": kind,
-            "person": person,
-        }
-        return self._send("GET", "/v1/audit/entries", AuditPage, parameters=parameters)
+        return self._send("GET", "/v1/audit/entries", AuditPage, parameters=_filled(look))
+
+    def audit_overview(self, filters: AuditFilters) -> AuditOverview:
+        """Return what the record holds, counted."""
+        parameters = _filled(filters)
+        return self._send("GET", "/v1/audit/overview", AuditOverview, parameters=parameters)
+
+    def audit_story(self, sequence: int) -> AuditStory:
+        """Return one question from asking to answer; ``NotFound`` where an entry has none."""
+        return self._send("GET", f"/v1/audit/entries/{sequence}/story", AuditStory)
+
+    def audit_conversation(self, sequence: int) -> Conversation:
+        """Return the conversation that an entry's question stands in."""
+        return self._send("GET", f"/v1/audit/entries/{sequence}/conversation", Conversation)
+
+    def record_state(self) -> RecordState:
+        """Return how far the record is, signed and checked."""
+        return self._send("GET", "/v1/audit/state", RecordState)
 
     def verify_record(self) -> AuditVerdict:
         """Have the whole record checked."""
@@ -174,6 +188,14 @@ class Client:
         if response.is_error:
             raise _ERRORS.get(response.status_code, _by_class(response))(explain(response))
         return response
+
+
+def _filled(filters: AuditFilters) -> dict[str, str | int]:
+    return {
+        name: value
+        for name, value in filters.model_dump(mode="json", exclude_none=True).items()
+        if value != ""
+    }
 
 
 def _by_class(response: httpx.Response) -> type[RequestRefused] | type[ServiceAway]:

@@ -832,12 +832,80 @@ def test_an_auditor_reads_verifies_and_exports_the_record(house: House, client: 
     verdict = client.post("/v1/audit/verify", headers=who).json()
     export = client.get("/v1/audit/export", headers=who)
 
-    assert page["total"] == 1
-    assert page["entries"][0]["type"] == "auth.login"
-    assert page["entries"][0]["person"] == "auditor"
+    assert page["total"] == 2
+    assert [entry["type"] for entry in page["entries"]] == ["audit.view", "auth.login"]
+    assert page["entries"][1]["person"] == "auditor"
     assert verdict["intact"] is True
     assert all(json.loads(line) for line in export.text.splitlines())
-    assert house.types_on_record() == ["auth.login", "audit.verify", "export.audit"]
+    on_record = ["auth.login", "audit.view", "audit.verify", "export.audit"]
+    assert house.types_on_record() == on_record
+
+
+@pytest.mark.parametrize("path", ["entries", "overview", "entries/0/story"])
+def test_who_looks_at_the_record_is_on_it_once_a_minute(
+    house: House, client: TestClient, path: str
+) -> None:
+    alice, who = sign_in(client, "alice"), sign_in(client, "auditor")
+    house.parts.record.append(QuestionAsked("alice", "turn-1", "conversation-1", "Notice?"))
+    question = house.parts.record.count() - 1
+    path = path.replace("/0/", f"/{question}/")
+
+    for _ in range(3):
+        assert client.get(f"/v1/audit/{path}", headers=who).status_code == 200
+    assert client.get(f"/v1/audit/{path}", headers=alice).status_code == 403
+
+    assert house.types_on_record().count("audit.view") == 1
+    assert house.types_on_record()[-1] == "access.denied"
+
+
+def test_a_look_through_other_filters_is_another_look(house: House, client: TestClient) -> None:
+    who = sign_in(client, "auditor")
+
+    for query in ("", "?person=alice", "?person=bob", "?person=alice"):
+        client.get(f"/v1/audit/entries{query}", headers=who)
+
+    looks = house.parts.record.entries(type="audit.view")
+    assert [(entry.payload or {})["filters"] for entry in looks] == [
+        "",
+        "person=alice",
+        "person=bob",
+    ]
+
+
+def test_the_state_of_the_record_is_told(house: House, client: TestClient) -> None:
+    who = sign_in(client, "auditor")
+    house.parts.record.checkpoint()
+    client.post("/v1/audit/verify", headers=who)
+
+    state = client.get("/v1/audit/state", headers=who).json()
+
+    assert state["entries"] == 2
+    assert state["checkpoint_entries"] == 1
+    assert len(state["root"]) == 64
+    assert (state["verified_by"], state["verified_intact"]) == ("auditor", True)
+    assert {"bundle", "csv"} <= set(state["formats"])
+
+
+def test_reading_somebody_elses_conversation_is_on_record_and_shows_no_passage(
+    house: House, client: TestClient, secret: Version
+) -> None:
+    alice, who = sign_in(client, "alice"), sign_in(client, "auditor")
+    turn = ask(client, alice)
+    finished(client, alice, turn["turn_id"])
+    house.parts.record.append(
+        QuestionAsked("alice", turn["turn_id"], turn["conversation_id"], "Notice?")
+    )
+    question = house.parts.record.count() - 1
+
+    seen = client.get(f"/v1/audit/entries/{question}/conversation", headers=who).json()
+
+    assert [each["question"] for each in seen["turns"]] == ["Notice?"]
+    assert all(each["answer"]["passages"] == [] for each in seen["turns"])
+    view = house.parts.record.entries(type="conversation.view")[-1]
+    assert view.person == "auditor"
+    assert view.envelope["subject"] == {"pid": house.parts.record.pseudonym_of("alice")}
+    mine = client.get(f"/v1/audit/entries/{question}/conversation", headers=alice)
+    assert mine.status_code == 403
 
 
 def test_the_record_is_filtered_by_type_and_person(client: TestClient) -> None:

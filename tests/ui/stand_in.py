@@ -4,12 +4,13 @@ import io
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
 
 import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,13 +18,20 @@ from rag.contract import (
     Answer,
     Ask,
     AuditEntry,
+    AuditFilters,
+    AuditLook,
+    AuditOverview,
     AuditPage,
+    AuditStory,
     AuditVerdict,
     Citation,
     Conversation,
     ConversationSummary,
+    DayOfEvents,
+    DayOfQuestions,
     DocumentDetail,
     DocumentList,
+    DocumentRelied,
     DocumentSummary,
     DraftDelta,
     FileView,
@@ -35,6 +43,7 @@ from rag.contract import (
     Person,
     Problem,
     Readiness,
+    RecordState,
     RunView,
     Sentence,
     Session,
@@ -42,6 +51,8 @@ from rag.contract import (
     SourceView,
     StartRun,
     Step,
+    StoryCitation,
+    StoryPassage,
     Timings,
     Turn,
 )
@@ -506,22 +517,26 @@ def auditor(who: Who) -> Person:
     return who
 
 
+KINDS = [
+    ("rag.answer", "Amara.okafor was answered with 4 citations.", "answered"),
+    ("rag.retrieve", "8 passages were read for amara.okafor.", "done"),
+    ("rag.ask", "Amara.okafor asked “How long do we keep records?”", "asked"),
+    ("doc.view", "Amara.okafor looked at page 4 of version retention-v1.", "done"),
+    ("rag.refuse", "Tom.visser got no answer: no_evidence.", "refused"),
+    ("auth.login", "Tom.visser signed in.", "done"),
+    ("audit.view", "Amara.okafor looked at the record (person=tom.visser).", "done"),
+    ("access.denied", "Tom.visser was denied document board-minutes.", "denied"),
+]
+
+
 def entry(sequence: int) -> AuditEntry:
-    kinds = [
-        ("rag.answer", "Answered with 4 citations"),
-        ("rag.retrieve", "8 passages from 3 documents"),
-        ("rag.ask", "Asked a question"),
-        ("doc.view", "Page 4 of Records Retention Standard"),
-        ("auth.login", "Signed in"),
-        ("auth.fail", "Wrong password"),
-    ]
-    kind, text = kinds[sequence % len(kinds)]
+    kind, text, outcome = KINDS[sequence % len(KINDS)]
     return AuditEntry(
         sequence=sequence,
-        at=NOW - timedelta(minutes=7 * (900 - sequence)),
+        at=NOW - timedelta(minutes=67 * (900 - sequence)),
         type=kind,
-        person="amara.okafor" if sequence % 3 else "tom.visser",
-        outcome="denied" if kind == "auth.fail" else "ok",
+        person=text.split(" ")[0].lower() if not kind.startswith("rag.retrieve") else "tom.visser",
+        outcome=outcome,
         summary=text,
         envelope={"turn_id": f"turn-{sequence}", "passages": 8},
         payload={"question": "How long do we keep records?"} if kind == "rag.ask" else None,
@@ -529,17 +544,142 @@ def entry(sequence: int) -> AuditEntry:
     )
 
 
+def entries(filters: AuditFilters) -> list[AuditEntry]:
+    kinds = tuple(kind for kind in filters.type.split(",") if kind)
+    return [
+        item
+        for item in map(entry, range(899, 279, -1))
+        if (not kinds or item.type.startswith(kinds))
+        and filters.person in {"", item.person}
+        and filters.outcome in {"", item.outcome}
+        and (filters.since is None or item.at >= filters.since)
+        and (filters.until is None or item.at < filters.until)
+    ]
+
+
+Filtered = Annotated[AuditFilters, Query()]
+
+
 @app.get("/v1/audit/entries")
 def audit_entries(
-    who: Annotated[Person, Depends(auditor)],
-    after: int = -1,
-    limit: int = 100,
-    type: str = "",  # noqa: A002  # the contract's name
-    person: str = "",
+    who: Annotated[Person, Depends(auditor)], look: Annotated[AuditLook, Query()]
 ) -> AuditPage:
-    entries = [entry(number) for number in range(899, 279, -1)]
-    found = [item for item in entries if type in {"", item.type} and person in {"", item.person}]
-    return AuditPage(entries=found[:limit], total=len(found))
+    found = entries(look)
+    older = [item for item in found if look.after < 0 or item.sequence < look.after]
+    return AuditPage(entries=older[: look.limit], total=len(found))
+
+
+@app.get("/v1/audit/overview")
+def audit_overview(who: Annotated[Person, Depends(auditor)], filters: Filtered) -> AuditOverview:
+    found = entries(filters)
+    days: dict[date, Counter[str]] = {}
+    families: Counter[tuple[date, str]] = Counter()
+    for item in found:
+        days.setdefault(item.at.date(), Counter())[item.type] += 1
+        families[item.at.date(), item.type.split(".")[0]] += 1
+    return AuditOverview(
+        total=len(found),
+        days=[
+            DayOfQuestions(
+                day=day,
+                asked=counts["rag.ask"],
+                answered=counts["rag.answer"],
+                refused=counts["rag.refuse"],
+                denied=counts["access.denied"],
+            )
+            for day, counts in sorted(days.items())
+        ],
+        families=[
+            DayOfEvents(day=day, family=family, count=count)
+            for (day, family), count in families.items()
+        ],
+        documents=[
+            DocumentRelied(
+                document_id=item.document_id,
+                title=item.title,
+                path=item.path,
+                answers=61 - 11 * rank,
+                share=0.78 - 0.14 * rank,
+            )
+            for rank, item in enumerate(DOCUMENTS[:5])
+        ],
+    )
+
+
+@app.get("/v1/audit/state")
+def record_state(who: Annotated[Person, Depends(auditor)]) -> RecordState:
+    return RecordState(
+        entries=900,
+        checkpoint_entries=896,
+        checkpoint_at=NOW - timedelta(minutes=1),
+        origin="muniment.example",
+        root="ab" * 32,
+        witnesses=["witness.example"],
+        verified_at=NOW - timedelta(hours=5),
+        verified_by="amara.okafor",
+        verified_intact=True,
+        types=sorted({kind for kind, _, _ in KINDS} | {"export.audit", "audit.verify"}),
+        formats=["bundle", "pdf", "csv", "jsonl"],
+    )
+
+
+@app.get("/v1/audit/entries/{sequence}/story")
+def audit_story(sequence: int, who: Annotated[Person, Depends(auditor)]) -> AuditStory:
+    if sequence == 283:
+        raise HTTPException(404, "This entry belongs to no question.")
+    cited = {each.version_id for each in ANSWER.citations}
+    states: list[Literal["unchanged", "changed", "gone"]] = ["unchanged", "changed", "gone"]
+    return AuditStory(
+        entries=[sequence - 2, sequence - 1, sequence],
+        person="amara.okafor",
+        pseudonym="a:77c2",
+        asked_at=NOW - timedelta(hours=3),
+        turn_id=f"turn-{sequence}",
+        conversation_id="retention",
+        question=RETAIN,
+        passages=[
+            StoryPassage(
+                rank=rank,
+                document_id=item.document_id,
+                version_id=item.version_id,
+                version_number=item.version_number,
+                title=item.title if state != "gone" else "",
+                path=item.path,
+                page=2,
+                place="",
+                start=10,
+                end=90,
+                score=0.9 - rank / 10,
+                chunk_sha256=f"{rank}c" * 32,
+                original_sha256="0f" * 32,
+                cited=f"{item.document_id}-v1" in cited,
+                state=state,
+                same_text=None if state == "gone" else True,
+            )
+            for rank, (item, state) in enumerate(
+                zip([DOCUMENTS[4], DOCUMENTS[0], DOCUMENTS[1]], states, strict=True), start=1
+            )
+        ],
+        prompt="Answer from the passages below, and from nothing else.\n\n[1] …",
+        model=ANSWER.model,
+        outcome="answered",
+        answer=" ".join(sentence.text for sentence in ANSWER.sentences),
+        citations=[
+            StoryCitation(
+                number=each.number,
+                document_id=each.document_id,
+                version_id=each.version_id,
+                title=each.title,
+                start=each.start,
+                end=each.end,
+                quote=each.quote,
+            )
+            for each in ANSWER.citations
+        ],
+        struck=1,
+        draft=" ".join(sentence.text for sentence in ANSWER.sentences) + " It never expires.",
+        milliseconds=4_200,
+    )
 
 
 @app.post("/v1/audit/verify")
@@ -548,9 +688,16 @@ def verify(who: Annotated[Person, Depends(auditor)]) -> AuditVerdict:
 
 
 @app.get("/v1/audit/export")
-def export(who: Annotated[Person, Depends(auditor)]) -> Response:
+def export(who: Annotated[Person, Depends(auditor)], request: Request) -> Response:
     lines = "".join(json.dumps({"sequence": number}) + "\n" for number in range(3))
-    return Response(lines, media_type="application/jsonl")
+    asked = json.dumps(dict(request.query_params))
+    headers = {"Content-Disposition": 'attachment; filename="record.jsonl"'}
+    return Response(f"{asked}\n{lines}", media_type="application/jsonl", headers=headers)
+
+
+@app.get("/v1/audit/entries/{sequence}/conversation")
+def audit_conversation(sequence: int, who: Annotated[Person, Depends(auditor)]) -> Conversation:
+    return CONVERSATIONS["retention"]
 
 
 @app.get("/ready")

@@ -1,5 +1,6 @@
 """Our own paths, in the page's real process, against the stand-in service."""
 
+import json
 import re
 import socket
 import subprocess
@@ -122,9 +123,11 @@ def test_an_original_is_a_download_that_can_run_nothing(signed_in: httpx.Client)
 
 
 def test_the_record_is_a_download(signed_in: httpx.Client) -> None:
-    response = signed_in.get("/audit/export")
+    response = signed_in.get("/audit/export?format=csv&person=tom.visser&surprise=1")
 
-    assert len(response.text.splitlines()) == 3
+    asked, *entries = response.text.splitlines()
+    assert json.loads(asked) == {"format": "csv", "person": "tom.visser"}
+    assert len(entries) == 3
     assert response.headers["content-disposition"].startswith("attachment")
 
 

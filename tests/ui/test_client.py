@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from rag.contract import Outcome
+from rag.contract import AuditLook, Outcome
 from ui.client import Client
 from ui.errors import NotAllowed, NotFound, NotSignedIn, RequestRefused, ServiceAway
 
@@ -35,7 +35,7 @@ def test_what_is_not_there_is_not_found(client: Client) -> None:
 
 def test_a_person_without_the_role_is_not_allowed(stranger: Client) -> None:
     with pytest.raises(NotAllowed):
-        stranger.audit_entries()
+        stranger.audit_entries(AuditLook())
 
 
 def test_the_services_own_sentence_is_what_the_reader_sees() -> None:

@@ -214,28 +214,96 @@ def test_a_source_is_synchronised_by_its_button(client: Client) -> None:
     assert not page.exception
 
 
-def test_the_record_is_filtered(client: Client) -> None:
+def test_the_record_is_seen_at_a_glance(client: Client) -> None:
     page = shown_at(client, "audit")
+
+    assert not page.exception
+    assert {metric.label for metric in page.metric} >= {"Questions", "Refused", "Denied"}
+    assert "cosigned by" in words(page)
+    assert "Documents most relied on" in words(page)
+
+
+def test_the_record_is_filtered_by_person(client: Client) -> None:
+    page = shown_at(client, "audit", show="Events")
     everything = words(page)
 
     page.text_input(key="person").set_value("tom.visser").run()
 
     assert not page.exception
     assert "100 of 620 entries" in everything
-    assert "620" not in words(page)
+    assert "of 620" not in words(page)
+
+
+def test_a_filter_stands_in_the_address(client: Client) -> None:
+    query = {"person": "tom.visser", "event": "rag.refuse", "outcome": "refused"}
+    page = shown_at(client, "audit", show="Events", **query)
+
+    assert not page.exception
+    assert "77 of 77 entries" in words(page)
+    assert page.text_input(key="person").value == "tom.visser"
+
+
+def test_a_filter_by_time_stands_in_the_address(client: Client) -> None:
+    page = shown_at(client, "audit", show="Events", **{"from": "2026-01-01", "until": "2026-01-02"})
+
+    assert not page.exception
+    assert "No entry fits these filters" in words(page)
+
+
+def test_older_entries_are_a_page_away(client: Client) -> None:
+    page = shown_at(client, "audit", show="Events", older="301")
+
+    assert not page.exception
+    assert "21 of 620 entries" in words(page)
+
+
+def test_who_looked_is_shown(client: Client) -> None:
+    page = shown_at(client, "audit", show="Who looked")
+
+    assert not page.exception
+    assert "looks, checks and exports" in words(page)
 
 
 def test_an_entry_opens_with_all_that_is_on_record(client: Client) -> None:
-    page = shown_at(client, "audit", entry="899")
+    page = shown_at(client, "audit", show="Events", entry="896")
 
     assert not page.exception
-    assert '"sequence": 899' in page.code[0].value
+    assert '"sequence": 896' in page.code[0].value
+    assert "The whole story" in labels(page)
+
+
+def test_one_answer_is_told_from_its_question_on(client: Client) -> None:
+    page = shown_at(client, "audit", story="896")
+
+    assert not page.exception
+    told = words(page)
+    assert "How long do we keep customer identification records" in told
+    assert "1 sentence struck" in told
+    assert "Answer from the passages below" in page.code[0].value
+
+
+def test_a_conversation_is_read_only_when_asked_for(client: Client) -> None:
+    page = shown_at(client, "audit", story="896")
+    before = words(page).count("How long do we keep customer identification records")
+
+    page.toggle(key="chat").set_value(True).run()
+
+    assert not page.exception
+    after = words(page).count("How long do we keep customer identification records")
+    assert (before, after) == (1, 2)
+
+
+def test_an_entry_without_a_question_has_no_story(client: Client) -> None:
+    page = shown_at(client, "audit", story="283")
+
+    assert not page.exception
+    assert "belongs to no question" in words(page)
 
 
 def test_the_record_is_verified_by_a_button(client: Client) -> None:
     page = shown_at(client, "audit")
 
-    page.button[0].click().run()
+    next(button for button in page.button if button.label == "Verify now").click().run()
 
     assert not page.exception
     assert page.session_state["verdict"].intact

@@ -104,6 +104,10 @@ class ServiceDesk:
         body = Search(question=question, limit=limit).model_dump(mode="json")
         return SearchResult.model_validate_json(self._send("POST", "/v1/search", json=body))
 
+    def fetch(self, path: str) -> bytes:
+        """Return what a path of the service holds."""
+        return self._send("GET", path)
+
     def _send(self, method: str, path: str, *, json: object = None) -> bytes:
         try:
             reply = self._client.request(method, path, json=json)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 
 import click
 
@@ -12,6 +13,7 @@ from muniment.settings import Settings
 from muniment.stores import open_identity, open_record
 from muniment.terminal import example, operator, plain, print_json, split_names
 from rag.identity import Identity
+from rag.tokens import SCOPES, ApiTokens
 
 
 @click.group(epilog=example("muniment user add ada --groups partners,fees --roles auditor"))
@@ -89,6 +91,55 @@ def remove_user(settings: Settings, name: str) -> None:
         record.append(UserChanged(actor=operator(), name=name, change="removed"))
         identity.remove_account(name)
     click.echo(plain(f"{name} can no longer sign in."))
+
+
+@user.group(epilog=example("muniment user token add ada --label 'Word add-in' --days 30"))
+def token() -> None:
+    """Tokens by which a program asks in a person's name."""
+
+
+@token.command("add", epilog=example("muniment user token add ada --label 'Word add-in'"))
+@click.argument("name")
+@click.option("--label", required=True, help="What it is for.")
+@click.option("--scopes", default="ask", show_default=True, metavar="A,B", help=", ".join(SCOPES))
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True)
+@click.pass_obj
+def add_token(settings: Settings, name: str, label: str, scopes: str, days: int) -> None:
+    """Make a token and print it, this once."""
+    with _accounts(settings) as (identity, record):
+        change = f"token added: {label}; scopes {scopes}; {days} days"
+        record.append(UserChanged(actor=operator(), name=name, change=change))
+        tokens = ApiTokens(identity.store, identity)
+        made = tokens.make(name, label, split_names(scopes), timedelta(days=days))
+    click.echo(made.token)
+    click.echo(f"It is shown this once and ends on {made.known_as.expires_at:%d %B %Y}.", err=True)
+
+
+@token.command("list", epilog=example("muniment user token list ada"))
+@click.argument("name")
+@click.pass_obj
+def list_tokens(settings: Settings, name: str) -> None:
+    """List a person's tokens; the tokens themselves are not kept."""
+    with _accounts(settings) as (identity, _):
+        found = ApiTokens(identity.store, identity).of(name)
+    for one in found:
+        used = f"last used {one.used_at:%d %B %Y}" if one.used_at else "never used"
+        scopes = ",".join(sorted(one.scopes))
+        ends = f"ends {one.expires_at:%d %B %Y}"
+        click.echo(plain(f"{one.token_id}  {one.label}  {scopes}  {ends}  {used}"))
+
+
+@token.command("revoke", epilog=example("muniment user token revoke ada TOKEN_ID"))
+@click.argument("name")
+@click.argument("token_id")
+@click.pass_obj
+def revoke_token(settings: Settings, name: str, token_id: str) -> None:
+    """End a token; it is refused from the next request on."""
+    with _accounts(settings) as (identity, record):
+        change = f"token {token_id} revoked"
+        record.append(UserChanged(actor=operator(), name=name, change=change))
+        ApiTokens(identity.store, identity).revoke(name, token_id)
+    click.echo("The token is refused from now on.")
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """``muniment audit``: show, verify and hand out the record."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -12,22 +13,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from audit import bundle_verify
 from audit.entries import Entry
-from audit.errors import AuditUnavailable
+from audit.errors import AuditUnavailable, ExportFailed
 from audit.events import VOCABULARY, RecordVerified
-from audit.export import export_record
+from audit.export import (
+    BUNDLE,
+    FORMS,
+    Export,
+    Selection,
+    check_output,
+    write_export,
+    write_proof,
+)
 from audit.log import AuditLog
-from audit.verify import KeptHead, Verdict, verify_export
+from audit.verify import KeptHead, Verdict
 from muniment.record_commands import clock, status, witness
 from muniment.settings import Settings
-from muniment.terminal import ExitCode, operator, plain, print_json
+from muniment.stores import open_record
+from muniment.terminal import ExitCode, example, operator, plain, print_json
 
 HASH_CHARACTERS = 64
-
-
-def example(*commands: str) -> str:
-    """Return the end of a help text: the commands, a line each."""
-    return "\n".join(["\b", "Example:", *(f"  {command}" for command in commands)])
+DAY_OR_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
 @click.group(epilog=example("muniment audit verify"))
@@ -49,7 +56,7 @@ for _command in (witness, status, clock):
 @click.option("--person", default="", help="Only what this person did.")
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    type=DAY_OR_MOMENT,
     help="Only from this moment on (UTC).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, names and texts included.")
@@ -59,7 +66,7 @@ def show(
 ) -> None:
     """Show the newest entries, newest first."""
     _check_kind(kind)
-    moment = since.replace(tzinfo=UTC) if since else None
+    moment = _in_utc(since)
     with _open_record(settings) as log:
         entries = log.entries(
             limit=limit, type=kind, person=person, since=moment, newest_first=True
@@ -72,27 +79,56 @@ def show(
     click.echo(f"{len(entries)} of {total} entries.")
 
 
-@audit.command(epilog=example("muniment audit verify", "muniment audit verify --file record.jsonl"))
+@audit.command(
+    epilog=example(
+        "muniment audit verify",
+        "muniment audit verify export/ --log-key KEY --witness-key -",
+        "muniment audit verify export/ --old-checkpoint kept-in-june",
+    )
+)
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--log-key", help="Key of the log that the export must be signed by.")
+@click.option("--witness-key", help="Key of the witness that must have cosigned; - for none.")
 @click.option(
-    "--file",
-    "export",
+    "--old-checkpoint",
     type=click.Path(path_type=Path),
-    help="Check an exported file instead; needs no data folder.",
+    help="Checkpoint kept from an earlier day, to notice a rewritten history.",
 )
 @click.option("--head", help="Head hash kept from an earlier verification, to notice a cut tail.")
 @click.option("--entries", type=click.IntRange(1), help="Number of entries kept with --head.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def verify(
-    settings: Settings, *, export: Path | None, head: str | None, entries: int | None, as_json: bool
+    settings: Settings,
+    *,
+    folder: Path | None,
+    log_key: str | None,
+    witness_key: str | None,
+    old_checkpoint: Path | None,
+    head: str | None,
+    entries: int | None,
+    as_json: bool,
 ) -> None:
     """Check that nothing on the record was altered, removed or put in another order.
 
-    Entries cut off the end can only be noticed with the head hash and the number of entries
-    that were written down after an earlier verification.
+    With FOLDER, check an exported bundle or the proof of one event with the very verifier that
+    it carries. Keys that are not given are those of the record of this data folder.
+
+    Without FOLDER, check the record itself. Entries cut off its end can then only be noticed
+    with the head hash and the number of entries that were written down after an earlier
+    verification.
     """
     kept = _kept_head(head, entries)
-    verdict = verify_export(export, kept=kept) if export else _verify_live(settings, kept)
+    if folder is not None:
+        if kept is not None:
+            raise click.UsageError("--head and --entries are for the record itself, not a folder.")
+        _verify_folder(settings, folder, log_key, witness_key, old_checkpoint)
+        return
+    if log_key or witness_key or old_checkpoint:
+        raise click.UsageError(
+            "--log-key, --witness-key and --old-checkpoint need the FOLDER of an export."
+        )
+    verdict = _verify_live(settings, kept)
     if as_json:
         print_json(asdict(verdict))
     else:
@@ -101,42 +137,136 @@ def verify(
         raise click.exceptions.Exit(ExitCode.NOT_DONE)
 
 
-@audit.command(epilog=example("muniment audit export --format jsonl --output record.jsonl"))
+@audit.command(
+    epilog=example(
+        "muniment audit export --format bundle --output record-2026-11/",
+        "muniment audit export --format csv --type rag --since 2026-11-01 --output november.csv",
+    )
+)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl"]),
-    default="jsonl",
+    type=click.Choice(list(FORMS)),
+    default=BUNDLE,
     show_default=True,
-    help="How it is written.",
+    help="How it is written. Only the bundle is evidence.",
 )
 @click.option(
-    "--output", required=True, type=click.Path(path_type=Path), help="File to write or replace."
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write, or folder for a bundle; must not exist.",
 )
+@click.option("--since", type=DAY_OR_MOMENT, help="Only from this moment on (UTC).")
+@click.option("--until", type=DAY_OR_MOMENT, help="Only before this moment (UTC).")
+@click.option("--person", default="", help="Only what this person did.")
+@click.option("--document", default="", help="Only what is about this document, by id.")
+@click.option("--matter", default="", help="Only what is of this matter.")
+@click.option("--type", "kind", default="", help="Types or families of types, with commas.")
 @click.option("--without-payloads", is_flag=True, help="Leave out names and texts.")
 @click.pass_obj
-def export(settings: Settings, *, form: str, output: Path, without_payloads: bool) -> None:
-    """Write the whole record to a file that anybody can check alone.
+def export(
+    settings: Settings,
+    *,
+    form: str,
+    output: Path,
+    since: datetime | None,
+    until: datetime | None,
+    person: str,
+    document: str,
+    matter: str,
+    kind: str,
+    without_payloads: bool,
+) -> None:
+    """Hand out the record: as a bundle that anybody can check alone, or in a form to work with.
+
+    A bundle always holds the envelopes of all entries, for otherwise nobody could check it; what
+    is chosen says which payloads (names and texts) are in it. In the other forms only what is
+    chosen is there. That it was handed out is put on the record first.
+    """
+    for name in kind.split(","):
+        _check_kind(name.strip())
+    wanted = Export(
+        form=form,
+        person=operator(),
+        version=version("muniment"),
+        selection=Selection(
+            since=_in_utc(since),
+            until=_in_utc(until),
+            person=person,
+            document=document,
+            matter=matter,
+            type=kind,
+        ),
+        with_payloads=not without_payloads,
+    )
+    with _open_record(settings) as log, _progress() as report:
+        count = write_export(log, output, wanted, progress=report)
+        keys = (log.log_vkey, *log.witness_vkeys)
+    click.echo(f"{count} entries written to {output}.")
+    if form == BUNDLE:
+        _say_how_to_check(output, keys)
+
+
+@audit.command(epilog=example("muniment audit prove 10452 --output proof-10452/"))
+@click.argument("sequence", type=click.IntRange(0), metavar="SEQ")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="Folder; must not exist."
+)
+@click.option("--without-payload", is_flag=True, help="Leave out names and texts.")
+@click.pass_obj
+def prove(settings: Settings, *, sequence: int, output: Path, without_payload: bool) -> None:
+    """Write one entry with the proof that it is on the record, and nothing of any other.
 
     That it was handed out is put on the record first.
     """
-    del form  # jsonl is the only one so far
-    with _open_record(settings) as log, _progress() as report:
-        count = export_record(
-            log,
-            output,
-            person=operator(),
-            with_payloads=not without_payloads,
-            progress=report,
-        )
-    click.echo(f"{count} entries written to {output}.")
-    click.echo(f"Check it with: muniment audit verify --file {output}")
+    with _open_record(settings) as log:
+        write_proof(log, sequence, output, person=operator(), with_payload=not without_payload)
+        keys = (log.log_vkey, *log.witness_vkeys)
+    click.echo(f"Proof of entry {sequence} written to {output}.")
+    _say_how_to_check(output, keys)
+
+
+@audit.command(epilog=example("muniment audit checkpoint --output checkpoint-2026-11-22"))
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; must not exist.")
+@click.pass_obj
+def checkpoint(settings: Settings, *, output: Path | None) -> None:
+    """Sign the record as it is now, and print or write the checkpoint.
+
+    Kept elsewhere, it shows later that nothing before it was rewritten or cut off.
+    """
+    with _open_record(settings) as log:
+        if output is not None:
+            check_output(output)
+        note = log.checkpoint()
+    if output is None:
+        click.echo(note, nl=False)
+        return
+    try:
+        output.write_text(note, encoding="utf-8")
+    except OSError as error:
+        raise ExportFailed(f"{output} could not be written: {error.strerror}.") from error
+    click.echo(f"Checkpoint written to {output}. Keep it where nobody here can change it.")
+
+
+@audit.command(epilog=example("muniment audit keys"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def keys(settings: Settings, *, as_json: bool) -> None:
+    """Print the public keys that the record is checked with: the log's, then the witnesses'."""
+    with _open_record(settings) as log:
+        log_key, witness_keys = log.log_vkey, log.witness_vkeys
+    if as_json:
+        print_json({"log": log_key, "witnesses": list(witness_keys)})
+        return
+    for key in (log_key, *witness_keys):
+        click.echo(key)
 
 
 @contextmanager
 def _open_record(settings: Settings) -> Iterator[AuditLog]:
     """The record of the data folder. Reading never makes an empty one."""
-    with closing(AuditLog.open(settings.data / "audit", create=False)) as log:
+    with closing(open_record(settings, create=False)) as log:
         yield log
 
 
@@ -151,6 +281,37 @@ def _verify_live(settings: Settings, kept: KeptHead | None) -> Verdict:
             # A record that can only be read is still worth checking.
             click.echo(f"This verification is not on the record: {error}", err=True)
     return verdict
+
+
+def _verify_folder(
+    settings: Settings,
+    folder: Path,
+    log_key: str | None,
+    witness_key: str | None,
+    old_checkpoint: Path | None,
+) -> None:
+    if log_key is None or witness_key is None:
+        with _open_record(settings) as log:
+            log_key = log_key or log.log_vkey
+            witness_key = witness_key or next(iter(log.witness_vkeys), "-")
+    try:
+        said = bundle_verify.verify(log_key, witness_key, folder, old_checkpoint)
+    except bundle_verify.Fault as fault:
+        click.echo(f"NOT VERIFIED. {fault}")
+        raise click.exceptions.Exit(ExitCode.NOT_DONE) from fault
+    click.echo("\n".join(["VERIFIED.", *said]))
+
+
+def _say_how_to_check(output: Path, keys: Sequence[str]) -> None:
+    witness = keys[1] if len(keys) > 1 else "-"
+    click.echo(
+        "Whoever gets it checks it with Python alone, and with keys that they have from you:\n"
+        f"  python3 {output / 'verify.py'} {keys[0]} {witness} {output}"
+    )
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at else None
 
 
 def _kept_head(head: str | None, entries: int | None) -> KeptHead | None:
@@ -179,7 +340,9 @@ def _say(verdict: Verdict) -> None:
         return
     click.echo(f"Intact: all {verdict.entries} entries hold.")
     if verdict.withheld:
-        click.echo(f"Payloads left out of this file and not checked: {verdict.withheld}.")
+        click.echo(
+            f"Payloads that are not there any more and were not checked: {verdict.withheld}."
+        )
     if verdict.entries:
         click.echo(f"Head: {verdict.head}")
         click.echo(

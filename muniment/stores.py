@@ -40,7 +40,11 @@ def open_identity(settings: Settings) -> Identity:
 
 
 def open_record(
-    settings: Settings, *, program: str = "command", serves_questions: bool = False
+    settings: Settings,
+    *,
+    program: str = "command",
+    serves_questions: bool = False,
+    create: bool = True,
 ) -> AuditLog:
     """Open the record.
 
@@ -48,11 +52,13 @@ def open_record(
         settings: What the operator chose.
         program: Which program writes, for its events.
         serves_questions: Whether the bounds on signatures and cosignatures hold it back.
+        create: False raises where there is no record yet.
     """
     key_file = settings.record_key_file
     return AuditLog.open(
         settings.data / "audit",
         clock=utc_now,
+        create=create,
         key_file=Path(key_file).expanduser() if key_file else None,
         program=Program(program, socket.gethostname(), version("muniment")),
         signer=signer_of(settings),

@@ -39,6 +39,7 @@ KNOWN: Final = (
 """Every error whose message is written for the operator."""
 
 USAGE: Final = (
+    audit.errors.EntryNotThere,
     muniment.errors.SettingsInvalid,
     muniment.errors.InputMissing,
     corpus.errors.UnknownSource,

@@ -204,6 +204,7 @@ def _start_helper() -> subprocess.Popen[bytes]:
 
 
 def _read_line(descriptor: int, timeout_seconds: float) -> bytes:
+    """Return the next line that is not blank; a blank one is a sign of life."""
     line = b""
     give_up_at = time.monotonic() + timeout_seconds
     while not line.endswith(b"\n"):
@@ -213,7 +214,9 @@ def _read_line(descriptor: int, timeout_seconds: float) -> bytes:
         piece = os.read(descriptor, 65_536)
         if not piece:
             raise EOFError
-        line += piece
+        if piece.startswith(b"\n"):
+            give_up_at = time.monotonic() + timeout_seconds
+        line = (line + piece).lstrip(b"\n")
     return line
 
 

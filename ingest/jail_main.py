@@ -17,11 +17,14 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from ingest import confinement
+from ingest import confinement, heartbeat
 
 SCRATCH_BYTES = 1024 * 1024 * 1024
 """Of one file that reading writes, its result included."""
 ANSWER_BYTES = 4_096
+BEAT = b"\n"
+"""What a child sends for every page it has recognised: its time begins anew."""
+BEATS_PER_PAGE = 2
 MEMORY_SHARE = 1 / 3
 """A process that the system ends while it holds this share of its allowance ran out of memory:
 native code asks for the next, larger piece, gets none and aborts."""
@@ -38,7 +41,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     _discard_standard_streams()
     for line in requests:
-        answers.write(json.dumps(_serve(line)).encode() + b"\n")
+        answers.write(json.dumps(_serve(line, answers)).encode() + b"\n")
         answers.flush()
 
 
@@ -48,7 +51,7 @@ def _discard_standard_streams() -> None:
         os.dup2(nowhere, descriptor)
 
 
-def _serve(line: bytes) -> dict[str, str]:
+def _serve(line: bytes, answers: BinaryIO) -> dict[str, str]:
     request = json.loads(line)
     from ingest.parsing import parser_in  # noqa: PLC0415 - after the network is left
 
@@ -65,22 +68,30 @@ def _serve(line: bytes) -> dict[str, str]:
         _read_document(request, os.fdopen(writer, "wb"))
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        verdict = _await_child(child, pipe, request["limits"])
+        verdict = _await_child(child, pipe, request["limits"], answers)
     confinement.remove_office_sockets(but=sockets)
     return verdict
 
 
-def _await_child(child: int, pipe: BinaryIO, limits: dict[str, Any]) -> dict[str, str]:
+def _await_child(
+    child: int, pipe: BinaryIO, limits: dict[str, Any], answers: BinaryIO
+) -> dict[str, str]:
     answer = b""
-    give_up_at = time.monotonic() + float(limits["parse_seconds"])
+    beats = 0
     late = False
+    give_up_at = time.monotonic() + float(limits["parse_seconds"])
     while True:
         ready, _, _ = select.select([pipe], [], [], max(0.0, give_up_at - time.monotonic()))
         if not ready:
             late = True
             break
         piece = os.read(pipe.fileno(), ANSWER_BYTES)
-        answer += piece
+        if piece.startswith(BEAT) and beats < BEATS_PER_PAGE * int(limits["maximum_pages"]):
+            beats += piece.count(BEAT)
+            give_up_at = time.monotonic() + float(limits["parse_seconds"])
+            answers.write(BEAT)
+            answers.flush()
+        answer += piece.lstrip(BEAT)
         if not piece or len(answer) > ANSWER_BYTES:
             break
     # The child leads a process group of its own: engines it started end with it.
@@ -116,11 +127,32 @@ def _read_document(request: dict[str, Any], pipe: BinaryIO) -> NoReturn:
     """Read the document in this child, tell the verdict and end; never returns."""
     try:
         _confine(request)
+        heartbeat.listen(lambda: _beat(pipe, request["limits"]))
         verdict = _verdict(request)
         pipe.write(json.dumps(verdict).encode())
         pipe.flush()
     finally:
         os._exit(0)
+
+
+def _beat(pipe: BinaryIO, limits: dict[str, Any]) -> None:
+    """Tell the helper that a page is done, and allow as much time again for the next."""
+    pipe.write(BEAT)
+    pipe.flush()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _allow_seconds(usage.ru_utime + usage.ru_stime + _cpu_seconds(limits))
+
+
+def _allow_seconds(seconds: float) -> None:
+    highest = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    wanted = int(seconds)
+    limit = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, highest))
+
+
+def _cpu_seconds(limits: dict[str, Any]) -> float:
+    # More than the wall time: programs that it starts may have several threads.
+    return 2 * float(limits["parse_seconds"]) + 2
 
 
 def _confine(request: dict[str, Any]) -> None:
@@ -131,12 +163,11 @@ def _confine(request: dict[str, Any]) -> None:
     confinement.limit(
         {
             resource.RLIMIT_AS: int(limits["parse_memory_bytes"]) + confinement.mapped_bytes(),
-            # More than the wall time: programs that it starts may have several threads.
-            resource.RLIMIT_CPU: 2 * int(limits["parse_seconds"]) + 2,
             resource.RLIMIT_FSIZE: SCRATCH_BYTES,
             resource.RLIMIT_NOFILE: confinement.OPEN_FILES,
         }
     )
+    _allow_seconds(_cpu_seconds(limits))
     os.chdir(folder)
     os.environ["TMPDIR"] = str(folder)  # noqa: TID251 - the engines this child starts read it
     os.environ["HOME"] = str(folder)  # noqa: TID251

@@ -25,6 +25,7 @@ _EMBEDDED = "__substg1.0_3701000D"
 _EMBEDDED_HEADER_BYTES = 24
 _SEALED_CLASSES = ("IPM.NOTE.SMIME", "IPM.NOTE.RPMSG")
 _CLEAR_SIGNED = "IPM.NOTE.SMIME.MULTIPARTSIGNED"
+_NO_WRAPPING = 1_000_000
 _RECIPIENT_TYPE = 0x0C15
 _RECIPIENTS = {1: "To", 2: "Cc"}
 
@@ -69,7 +70,7 @@ def _as_mail(message: Message) -> EmailMessage:
     kind = (message.message_class or "").upper()
     if kind.startswith(_SEALED_CLASSES) and not kind.startswith(_CLEAR_SIGNED):
         raise Quarantined(Reason.ENCRYPTED, "the message is encrypted")
-    made = EmailMessage(policy=plain_policy.clone(max_line_length=None))
+    made = EmailMessage(policy=plain_policy.clone(max_line_length=_NO_WRAPPING))
     sent = message.sent_date
     recipients = _recipients(message)
     for name, value in (

@@ -15,11 +15,10 @@ from ingest.parsers.headings import DEEPEST, Bookmark
 from ingest.parsers.page_layout import PageContent, rows_of
 from ingest.parsers.page_words import PageWords, TooManyCharacters, words_of_page
 from ingest.parsers.recognition import (
-    DOTS_PER_INCH,
-    MAXIMUM_PIXELS,
+    POINTS_PER_INCH,
     Recognised,
     RecognitionUnavailable,
-    recognise,
+    recognise_page,
 )
 from ingest.parsers.ruling import grids_of_page
 from ingest.quarantine import Reason
@@ -30,7 +29,6 @@ MAXIMUM_UNMAPPED = 0.10
 BROKEN_ROWS = 2
 """Where fewer rows are broken by gaps, nobody looks for a ruled table."""
 BOOKMARKS = 5_000
-_POINTS_PER_INCH = 72
 _PROPERTIES = ("Author", "Subject", "Keywords", "CreationDate", "ModDate")
 _PLACEHOLDERS = frozenset({"untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)"})
 _DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
@@ -84,7 +82,7 @@ class _Reader:
                 recognised = self._recognise(page, number)
                 if recognised is not None:
                     width, height = found.page_size
-                    words = PageWords.of(recognised.words, width=width, height=height)
+                    words = recognised.on_page(width=width, height=height)
                     return PageContent(words, rows_of(words), [], recognised.confidence)
             rows = rows_of(found)
             broken = sum(len(row) > 1 for row in rows)
@@ -117,13 +115,14 @@ class _Reader:
         return assemble(pages, title=title, properties=properties, outline=outline)
 
     def _recognise(self, page: pdfium.PdfPage, number: int) -> Recognised | None:
-        inches = page.get_width() / _POINTS_PER_INCH, page.get_height() / _POINTS_PER_INCH
-        if inches[0] * inches[1] * DOTS_PER_INCH**2 > MAXIMUM_PIXELS:
-            self._unrecognised.append(number)
-            return None
-        picture = page.render(scale=DOTS_PER_INCH / _POINTS_PER_INCH, grayscale=True).to_pil()
+        width, height = page.get_size()
         try:
-            return recognise(picture, dots_per_inch=DOTS_PER_INCH, engine=self._limits.ocr)
+            return recognise_page(
+                lambda dots: page.render(scale=dots / POINTS_PER_INCH, grayscale=True).to_pil(),
+                width=width,
+                height=height,
+                engine=self._limits.ocr,
+            )
         except RecognitionUnavailable:
             self._unrecognised.append(number)
             return None

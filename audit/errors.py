@@ -10,6 +10,7 @@ AuditError
 ├── NoteInvalid           a checkpoint, a key or a signature does not hold, or has another form
 ├── EntryNotThere         no such entry, or nothing is left of it
 └── ExportFailed          an export could not be written where it was wanted
+├── ErasureRefused        a hold keeps it, it must last, or there is nothing to erase
 """
 
 
@@ -51,3 +52,7 @@ class EntryNotThere(AuditError):
 
 class ExportFailed(AuditError):
     """An export could not be written."""
+class ErasureRefused(AuditError):
+    """What should be erased or redacted is held, must last, or is not there."""
+
+

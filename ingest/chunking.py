@@ -1,7 +1,10 @@
 """Cuts a document into chunks along its own structure.
 
 A chunk is a span of the text, so a citation inside it can always be traced to page and boxes.
-Headings and furniture part chunks; paragraphs and table rows stay whole where they fit.
+Headings and furniture part chunks, so that none reaches over a running header into the next
+page. Paragraphs and table rows stay whole where they fit; so do a list with the sentence that
+leads to it and a table with its header. Cutting needs the stored parse alone: a document can be
+cut anew, with other limits, without its original.
 """
 
 import re
@@ -9,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import PurePosixPath
 
 from llama_index.core.node_parser import SentenceSplitter
 
 from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, page_of
+from corpus.index.bm25 import IndexedText
 
 MAXIMUM_CHARACTERS = 4_000
 """Of a chunk cut from one block: text without spaces has few words however long it is."""
@@ -72,9 +77,19 @@ def search_text(title: str, chunk: Chunk, text: str) -> str:
     )
 
 
-def index_text(title: str, chunk: Chunk, text: str) -> str:
-    """Return what the word index sees of a chunk."""
-    return search_text(title, chunk, text)
+def index_text(title: str, chunk: Chunk, text: str, *, path: str = "") -> IndexedText:
+    """Return what the word index sees of a chunk.
+
+    The first chunk stands for its document and carries its title and the name of its file.
+    """
+    context = chunk.context if chunk.context and chunk.context not in text else ""
+    place = chunk.place.split(", row")[0]
+    file_name = PurePosixPath(path).stem
+    return IndexedText(
+        body="\n".join(part for part in (place, context, text) if part),
+        headings=tuple(dict.fromkeys((title, *chunk.heading_path))),
+        names=f"{title} {file_name}" if chunk.number == 0 else "",
+    )
 
 
 class _Cutter:
@@ -85,21 +100,24 @@ class _Cutter:
         self._headings: list[tuple[int, str]] = []
         self._pieces: list[_Piece] = []
         self._open: _Piece | None = None
+        self._whole_until = 0
 
     def cut(self) -> list[_Piece]:
-        for block in self._blocks:
+        for number, block in enumerate(self._blocks):
             if block.kind is BlockKind.FURNITURE:
                 self._close()
             else:
-                self._take(block)
+                self._take(number, block)
         self._close()
         return self._pieces
 
-    def _take(self, block: Block) -> None:
+    def _take(self, number: int, block: Block) -> None:
         if block.kind is BlockKind.HEADING:
             self._enter_section(block)
         words = self._count(block.start, block.end)
-        if self._open and self._must_part(self._open, block, words):
+        inside = number < self._whole_until
+        together = words if inside else self._begin_together(number, words)
+        if self._open and not inside and self._must_part(self._open, block, together):
             self._close()
         if words > self._limits.maximum or block.end - block.start > MAXIMUM_CHARACTERS:
             for start, end in self._split(block):
@@ -107,6 +125,18 @@ class _Cutter:
                 self._grow(block, start, end, self._count(start, end))
         else:
             self._grow(block, block.start, block.end, words)
+
+    def _begin_together(self, number: int, words: int) -> int:
+        """Return how many words must stay together from a block on, and remember how far."""
+        end = _end_of_group(self._text, self._blocks, number)
+        if end == number + 1:
+            return words
+        total = self._count(self._blocks[number].start, self._blocks[end - 1].end)
+        above = self._open.words if self._open and self._open.only_headings else 0
+        if above + total > self._limits.maximum:
+            return words
+        self._whole_until = end
+        return total
 
     def _enter_section(self, block: Block) -> None:
         while self._headings and self._headings[-1][0] >= block.level:
@@ -165,6 +195,29 @@ class _Cutter:
             position = found + len(part)
             spans.append((block.start + found, block.start + position))
         return [piece for span in _covering(spans, block) for piece in _bounded(span)]
+
+
+def _end_of_group(text: str, blocks: Sequence[Block], number: int) -> int:
+    """Return the place after the last block of a list or table that begins at a block.
+
+    A paragraph that ends with a colon begins the list below it.
+    """
+    first, end = blocks[number], number + 1
+    kind = first.kind
+    if kind is BlockKind.PARAGRAPH and text[first.end - 1] == ":":
+        kind = BlockKind.LIST_ITEM
+    if kind not in {BlockKind.LIST_ITEM, BlockKind.TABLE_ROW}:
+        return end
+    context = ""
+    while end < len(blocks) and blocks[end].kind is kind:
+        block = blocks[end]
+        if block.place != first.place and kind is BlockKind.LIST_ITEM:
+            break
+        if context and block.context != context:
+            break
+        context = context or block.context
+        end += 1
+    return end
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ from corpus.documents import Chunk, OriginalHash, ParsedDocument
 from corpus.originals import Originals
 from ingest.chunking import cut
 from ingest.containers import expand, is_container
+from ingest.describing import described
 from ingest.errors import Quarantined
 from ingest.jail import Jail
 from ingest.parts import Part, depth_of
@@ -91,7 +92,8 @@ class Readers:
         if parsed.rendition:
             self._originals.keep_rendition(original, parsed.rendition)
         title = parsed.title or PurePosixPath(path).stem.replace("_", " ").replace("-", " ")
-        parsed = replace(parsed, title=title, rendition=b"")
+        about = {**described(parsed), **parsed.properties}
+        parsed = replace(parsed, title=title, properties=about, rendition=b"")
         chunks = cut(parsed)
         if not chunks and not parts:
             raise inside or Quarantined(Reason.NO_TEXT)

@@ -393,8 +393,9 @@ def _union(first: Floats, last: Floats) -> Floats:
 def _only(words: PageWords, keep: Flags) -> PageWords:
     return PageWords(
         [text for text, kept in zip(words.texts, keep.tolist(), strict=True) if kept],
-        words.boxes[keep], words.marks[keep], words.sizes[keep], words.bold[keep], words.glued[keep],
-        words.broken[keep], words.width, words.height, words.unmapped, words.turn,
+        words.boxes[keep], words.marks[keep], words.sizes[keep], words.bold[keep],
+        words.glued[keep], words.broken[keep], words.width, words.height, words.unmapped,
+        words.turn,
     )  # fmt: skip
 
 

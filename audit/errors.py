@@ -4,13 +4,14 @@ AuditError
 ├── EventInvalid          an event that must not be written as it stands (a programming error)
 ├── AuditUnavailable      the record cannot be written or read now; whoever asked is refused
 │   ├── RecordDamaged     an entry is there but cannot be read
+│   ├── RecordSilent      its heartbeat is overdue
 │   ├── SignerUnavailable what signs checkpoints does not answer, or refuses
 │   └── WitnessUnavailable what cosigns checkpoints does not answer, or refuses
 ├── ProofInvalid          a proof about the tree does not hold, or cannot be given
 ├── NoteInvalid           a checkpoint, a key or a signature does not hold, or has another form
 ├── EntryNotThere         no such entry, or nothing is left of it
-└── ExportFailed          an export could not be written where it was wanted
 ├── ErasureRefused        a hold keeps it, it must last, or there is nothing to erase
+└── ExportFailed          an export could not be written where it was wanted
 """
 
 
@@ -28,6 +29,10 @@ class AuditUnavailable(AuditError):
 
 class RecordDamaged(AuditUnavailable):
     """An entry cannot be read; verifying the record names the fault."""
+
+
+class RecordSilent(AuditUnavailable):
+    """Nothing was written for so long that whatever writes must have stopped."""
 
 
 class SignerUnavailable(AuditUnavailable):
@@ -50,9 +55,9 @@ class EntryNotThere(AuditError):
     """An entry was named that is not on the record, or was redacted."""
 
 
-class ExportFailed(AuditError):
-    """An export could not be written."""
 class ErasureRefused(AuditError):
     """What should be erased or redacted is held, must last, or is not there."""
 
 
+class ExportFailed(AuditError):
+    """An export could not be written."""

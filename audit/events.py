@@ -940,6 +940,8 @@ VOCABULARY: tuple[type[Event], ...] = (
     PayloadsDisposed,
     EntryRedacted,
     SubjectExported,
+    ConversationShared,
+    TokenChanged,
     LockedOut,
     SecondFactorUsed,
     SessionRevoked,

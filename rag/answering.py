@@ -9,10 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Final
 
 from audit.errors import AuditUnavailable
-from audit.events import QuestionRefused
+from audit.events import AnswerGiven, Event, QuestionRefused
 from audit.log import AuditLog
 from corpus.access import Principal
 from corpus.errors import CorpusError
@@ -105,7 +106,10 @@ class Answering:
             asked_as = sought if sought != question else ""
             with self._lock:
                 self._stops[turn.turn_id] = threading.Event()
-            self._pool.submit(self._run, turn, asker, asked_as=asked_as, quotes_only=quotes_only)
+            run = copy_context().run
+            self._pool.submit(
+                run, self._run, turn, asker, asked_as=asked_as, quotes_only=quotes_only
+            )
         except BaseException:
             self._places.release()
             raise
@@ -155,20 +159,49 @@ class Answering:
             writer.flush()
         except (RagError, AuditUnavailable, CorpusError) as error:
             log.warning("turn.failed turn_id=%s reason=%s", turn.turn_id, type(error).__name__)
-            return self._fail(turn, asker, error, str(error))
+            return self._fail(turn, asker, error, str(error), shown=writer.draft)
         except Exception as error:  # noqa: BLE001 - the worker loop
             _log_without_text("turn.failed", turn.turn_id, error)
-            return self._fail(turn, asker, error, UNEXPECTED)
+            return self._fail(turn, asker, error, UNEXPECTED, shown=writer.draft)
         return answer
 
-    def _fail(self, turn: Turn, asker: Principal, error: Exception, reason: str) -> Answer:
-        """Put on record that a question came to nothing, by the kind of the error alone."""
+    def _fail(
+        self, turn: Turn, asker: Principal, error: Exception, reason: str, *, shown: str
+    ) -> Answer:
+        """Put on record that a question came to nothing, by the kind of the error alone.
+
+        A draft that was being shown is on record too, as an answer that was broken off.
+        """
         try:
-            self._record.append(QuestionRefused(asker.name, turn.turn_id, type(error).__name__, 0))
+            self._record.append(ended(asker.name, turn.turn_id, type(error).__name__, shown))
         except AuditUnavailable:
             # Nothing is shown either way; the question's end is missing like what follows.
             log.warning("turn.end_not_recorded turn_id=%s", turn.turn_id)
         return failed(reason)
+
+
+def ended(person: str, turn_id: str, reason: str, shown: str) -> Event:
+    """Return the event that says how a turn without an answer ended.
+
+    Args:
+        person: Who asked.
+        turn_id: The turn.
+        reason: Why, in a word.
+        shown: What of a draft had been shown.
+    """
+    if not shown:
+        return QuestionRefused(person, turn_id, reason, 0)
+    return AnswerGiven(
+        person=person,
+        turn_id=turn_id,
+        outcome="aborted",
+        answer="",
+        citations=(),
+        model="",
+        struck=0,
+        milliseconds=0,
+        draft=shown,
+    )
 
 
 def failed(reason: str) -> Answer:
@@ -191,7 +224,13 @@ class _EventWriter:
         self._stop = stop
         self._monotonic = monotonic
         self._pieces: list[str] = []
+        self._shown: list[str] = []
         self._written_at = -DRAFT_INTERVAL_SECONDS
+
+    @property
+    def draft(self) -> str:
+        """What of the draft was stored, and so may have been seen."""
+        return "".join(self._shown)
 
     def write(self, happened: Step | DraftDelta) -> None:
         """Append a step at once, a piece of the draft when it is time."""
@@ -206,7 +245,9 @@ class _EventWriter:
     def flush(self) -> None:
         """Append what has been held back."""
         if self._pieces:
-            self._append(DraftDelta(text="".join(self._pieces)))
+            joined = "".join(self._pieces)
+            self._shown.append(joined)
+            self._append(DraftDelta(text=joined))
             self._pieces.clear()
             self._written_at = self._monotonic()
 

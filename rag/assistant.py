@@ -1,10 +1,14 @@
 """Answer a question: record, retrieve, authorise, draft, check, record, and only then show."""
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from audit.circumstances import within
+from audit.entries import Entry
 from audit.errors import AuditUnavailable
 from audit.events import (
     AnswerGiven,
@@ -42,8 +46,8 @@ from rag.evidence import (
     passage_match,
     worth_quoting,
 )
-from rag.generation import ModelServer
-from rag.prompting import build_messages, passages_for_prompt
+from rag.generation import SEED, TEMPERATURE, ModelServer
+from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
 from rag.retrieval import Retriever
 from rag.wording import Span
 
@@ -101,6 +105,21 @@ class _Drafted:
     model: str
     note: str = ""
     stopped: bool = False
+    prompt: str = ""
+    broken_off: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read for a question.
+
+    Attributes:
+        passages: What the gate let through, best first.
+        denied: How many candidates it kept back.
+    """
+
+    passages: list[_Read]
+    denied: int
 
 
 class Assistant:
@@ -130,6 +149,7 @@ class Assistant:
         self._catalog = catalog
         self._gate = gate
         self._evidence = EvidenceFinder(embedder.embed)
+        self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
         self._retriever = Retriever(
@@ -164,13 +184,15 @@ class Assistant:
             RecordUnavailable: Nothing was answered, and nothing may be shown.
         """
         watch = _Stopwatch(time.perf_counter())
-        self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+        self._require_record()
+        asked = self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
         progress(Step(name="searching", text="Searching the documents you may read"))
         sought = asked_as or question
-        read = self._read(sought, asker)
+        reading = self._read(sought, asker)
+        read = reading.passages
         watch.retrieve = watch.elapsed()
-        self._append(
-            PassagesRead(asker.name, turn_id, tuple(_passages_read(read)), rewritten=asked_as)
+        retrieved = self._append(
+            self._passages_read(asker, turn_id, reading, rewritten=asked_as), after=asked
         )
         chunks = [each.chunk for each in read]
         evidence = self._evidence.find(sought, chunks)
@@ -179,7 +201,7 @@ class Assistant:
             for number, each in enumerate(read)
         ]
         if not is_sufficient(evidence):
-            refused = self._refuse(asker, turn_id, passages, watch)
+            refused = self._refuse(asker, turn_id, passages, watch, after=retrieved)
             return refused.model_copy(update={"asked_as": asked_as})
         progress(Step(name="reading", text=_reading_text(read)))
         drafted = self._draft(
@@ -196,23 +218,38 @@ class Assistant:
         answer = self._checked(drafted, chunks, passages, evidence)
         watch.check = watch.elapsed() - before_check
         more = {"timings": watch.timings(), "asked_as": asked_as}
-        return self._give(asker, turn_id, answer.model_copy(update=more))
+        return self._give(asker, turn_id, answer.model_copy(update=more), drafted, after=retrieved)
 
     def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
         """Return the passages that fit a question best, without generating; it is on record."""
         watch = _Stopwatch(time.perf_counter())
-        self._append(QuestionAsked(asker.name, "", "", question))
-        read = self._read(question, asker, limit=limit)
-        self._append(PassagesRead(asker.name, "", tuple(_passages_read(read))))
+        self._require_record()
+        asked = self._append(QuestionAsked(asker.name, "", "", question))
+        reading = self._read(question, asker, limit=limit)
+        read = reading.passages
+        self._append(self._passages_read(asker, "", reading), after=asked)
         watch.retrieve = watch.elapsed()
         passages = [_passage(each.chunk, each.score) for each in read]
         return SearchResult(passages=passages, timings=watch.timings())
 
-    def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> list[_Read]:
+    def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> _Reading:
         found = self._retriever.retrieve(question, visible_to=asker, limit=limit)
         scores = {candidate.chunk.chunk_id: candidate.score for candidate in found}
         authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
-        return [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized]
+        passed = [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized]
+        return _Reading(passed, denied=len(found) - len(passed))
+
+    def _passages_read(
+        self, asker: Principal, turn_id: str, reading: _Reading, *, rewritten: str = ""
+    ) -> PassagesRead:
+        return PassagesRead(
+            asker.name,
+            turn_id,
+            tuple(_passages_read(reading.passages)),
+            candidates_denied=reading.denied,
+            embedding_sha256=self._fingerprint,
+            rewritten=rewritten,
+        )
 
     def _draft(
         self,
@@ -228,6 +265,7 @@ class Assistant:
             return _Drafted("", "")
         progress(Step(name="drafting", text="Writing a draft"))
         messages = build_messages(question, passages_for_prompt(chunks))
+        prompt = json.dumps(messages, ensure_ascii=False, sort_keys=True)
         pieces: list[str] = []
         before = watch.elapsed()
         try:
@@ -239,12 +277,13 @@ class Assistant:
                 pieces.append(piece)
                 progress(DraftDelta(text=piece))
                 if stopped():
-                    return _Drafted("".join(pieces), name, stopped=True)
+                    return _Drafted("".join(pieces), name, stopped=True, prompt=prompt)
         except (ModelUnavailable, ModelBusy):
-            return _Drafted("", "", note=MODEL_AWAY)
+            # What had been shown by then stays on record as a draft that came to nothing.
+            return _Drafted("", "", note=MODEL_AWAY, prompt=prompt, broken_off="".join(pieces))
         finally:
             watch.generate = watch.elapsed() - before
-        return _Drafted("".join(pieces), name)
+        return _Drafted("".join(pieces), name, prompt=prompt)
 
     def _checked(
         self,
@@ -318,10 +357,17 @@ class Assistant:
         )
 
     def _refuse(
-        self, asker: Principal, turn_id: str, passages: list[Passage], watch: _Stopwatch
+        self,
+        asker: Principal,
+        turn_id: str,
+        passages: list[Passage],
+        watch: _Stopwatch,
+        *,
+        after: Entry,
     ) -> Answer:
         milliseconds = round(watch.elapsed())
-        self._append(QuestionRefused(asker.name, turn_id, "no_evidence", milliseconds))
+        refused = QuestionRefused(asker.name, turn_id, "no_evidence", milliseconds)
+        self._append(refused, after=after)
         return Answer(
             outcome=Outcome.REFUSED,
             sentences=[],
@@ -331,7 +377,10 @@ class Assistant:
             timings=watch.timings(),
         )
 
-    def _give(self, asker: Principal, turn_id: str, answer: Answer) -> Answer:
+    def _give(
+        self, asker: Principal, turn_id: str, answer: Answer, drafted: _Drafted, *, after: Entry
+    ) -> Answer:
+        asked_of_a_model = bool(drafted.prompt)
         self._append(
             AnswerGiven(
                 person=asker.name,
@@ -352,17 +401,40 @@ class Assistant:
                 model=answer.model,
                 struck=answer.struck,
                 milliseconds=round(answer.timings.total or 0),
-            )
+                draft=drafted.text or drafted.broken_off,
+                prompt=drafted.prompt,
+                prompt_template_sha256=PROMPT_TEMPLATE_SHA256 if asked_of_a_model else "",
+                temperature=TEMPERATURE if asked_of_a_model else None,
+                seed=SEED if asked_of_a_model else None,
+                maximum_tokens=MAXIMUM_ANSWER_TOKENS if asked_of_a_model else None,
+            ),
+            after=after,
         )
         return answer
 
-    def _append(self, event: Event) -> None:
-        try:
-            self._record.append(event)
-        except AuditUnavailable as error:
-            raise RecordUnavailable(
-                f"The record cannot be written, so questions are refused: {error}"
-            ) from error
+    def _require_record(self) -> None:
+        """Refuse where the record does not take questions now, before anything is read."""
+        with _refusing():
+            self._record.require_ready()
+
+    def _append(self, event: Event, *, after: Entry | None = None) -> Entry:
+        """Put an event on record, as following from another of the same question."""
+        turn_id = str(getattr(event, "turn_id", ""))
+        known = {"request_id": f"r:{turn_id}"} if turn_id else {}
+        if after is not None:
+            known["parent"] = str(after.envelope["id"])
+        with within(**known), _refusing():
+            return self._record.append(event)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except AuditUnavailable as error:
+        raise RecordUnavailable(
+            f"The record cannot be written, so questions are refused: {error}"
+        ) from error
 
 
 def _speaks(quote: Quote, spans: set[tuple[int, Span]]) -> bool:

@@ -11,6 +11,8 @@ from rag.errors import ModelBusy, ModelUnavailable
 
 CONNECT_SECONDS = 3.0
 STATE_SECONDS = 2.0
+TEMPERATURE = 0.0
+SEED = 0
 
 
 class Message(TypedDict):
@@ -86,8 +88,8 @@ class ModelServer:
             "model": self.name,
             "messages": list(messages),
             "max_tokens": maximum_tokens,
-            "temperature": 0.0,
-            "seed": 0,
+            "temperature": TEMPERATURE,
+            "seed": SEED,
             "stream": True,
             "stop": list(stop),
         }

@@ -6,7 +6,6 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from audit.events import QuestionRefused
 from rag import (
     service_asking,
     service_conversations,
@@ -15,7 +14,14 @@ from rag import (
     service_oversight,
     service_tokens,
 )
-from rag.answering import INTERRUPTED, USUAL_WAITING, USUAL_WORKERS, Answering, failed
+from rag.answering import (
+    INTERRUPTED,
+    USUAL_WAITING,
+    USUAL_WORKERS,
+    Answering,
+    ended,
+    failed,
+)
 from rag.contract import Problem
 from rag.feedback import FeedbackBook
 from rag.pages import PageImages
@@ -102,5 +108,6 @@ def _documented(status: int) -> dict[str, object]:
 
 def _end_interrupted(parts: ServiceParts) -> None:
     for turn in parts.conversations.running():
-        parts.record.append(QuestionRefused(turn.owner, turn.turn_id, "interrupted", 0))
+        shown = parts.conversations.turn(turn.owner, turn.turn_id).draft
+        parts.record.append(ended(turn.owner, turn.turn_id, "interrupted", shown))
         parts.conversations.finish(turn.turn_id, failed(INTERRUPTED))

@@ -94,9 +94,9 @@ def sign_out(running: InService, principal: InPerson, token: Token) -> None:
 def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
     """Ask a question; the answer is made whether or not anybody watches."""
     parts = running.parts
-    # A record that cannot even be read refuses here; one that cannot be written refuses when
-    # the question itself is recorded, before anything is read for it.
-    parts.record.count()
+    # A record that cannot be read, or must not be relied on, refuses here; one that cannot be
+    # written refuses when the question itself is recorded, before anything is read for it.
+    parts.record.require_ready()
     with denials_recorded(parts, principal, f"conversation {asked.conversation_id}"):
         return running.answering.ask(
             asked.question,

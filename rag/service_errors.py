@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from audit.circumstances import within
 from audit.errors import AuditError
 from corpus.errors import CorpusError, OriginalMissing
 from rag.contract import Problem
@@ -168,7 +169,8 @@ class Guard:
             await refusal(scope, receive, send_with_headers)
             return
         try:
-            await self._app(scope, _limited(receive), send_with_headers)
+            with within(**_circumstances(scope)):
+                await self._app(scope, _limited(receive), send_with_headers)
         except Exception as error:  # noqa: BLE001 - the HTTP boundary
             _log_without_text(error)
             if not started:
@@ -185,6 +187,21 @@ class Guard:
         if not length.isdecimal() or int(length) > MAXIMUM_BODY_BYTES:
             return problem(413, "The request is too large.")
         return None
+
+
+def _circumstances(scope: Scope) -> dict[str, str]:
+    """What is known of who sends a request, for the events that are recorded for it.
+
+    A request from this machine is the page's: its address and its program say nothing about
+    the person.
+    """
+    headers = Headers(scope=scope)
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    known = {"session": token} if scheme.lower() == "bearer" and token else {}
+    address = (scope.get("client") or ("", 0))[0]
+    if address and address not in LOOPBACK_NAMES:
+        known |= {"address": address, "user_agent": headers.get("user-agent", "")}
+    return known
 
 
 def _log_without_text(error: Exception) -> None:

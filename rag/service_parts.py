@@ -17,6 +17,8 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from audit.checkpoints import pulse
+from audit.errors import RecordSilent
 from audit.events import AccessDenied
 from audit.log import AuditLog
 from audit.verify import Verdict
@@ -43,6 +45,8 @@ VIEWED_AGAIN_AFTER: Final = timedelta(minutes=1)
 MOST_VIEWS_REMEMBERED: Final = 10_000
 
 RECORD_VERIFIED_FOR: Final = timedelta(minutes=10)
+RECORD_WRITTEN_FOR: Final = timedelta(seconds=10)
+"""A write that is no older than this shows that the record can be written."""
 
 Look = tuple[str, VersionId | str, int | None]
 """Who, at what (a version, or a view of the record), and which page or entry of it."""
@@ -95,7 +99,7 @@ class Views:
 
 
 class RecordCheck:
-    """Says whether the record is intact, relying on the last full check for a while.
+    """Says whether the record is intact and can be written, relying on the last check for a while.
 
     Args:
         record: What is checked.
@@ -106,12 +110,24 @@ class RecordCheck:
         self._record = record
         self._clock = clock
         self._checked: tuple[datetime, Verdict] | None = None
+        self._written_at: datetime | None = None
         self._lock = Lock()
 
     def verdict(self) -> Verdict:
-        """Return the last verdict, checking anew when it is ten minutes old."""
+        """Return the last verdict, checking anew when it is ten minutes old.
+
+        Raises:
+            AuditUnavailable: Questions cannot be taken now.
+        """
         with self._lock:
             now = self._clock()
+            self._record.require_ready()
+            if self._written_at is None or now - self._written_at >= RECORD_WRITTEN_FOR:
+                self._record.test_write()
+                self._written_at = now
+            beat = pulse(self._record, now)
+            if beat.last is not None and not beat.alive:
+                raise RecordSilent("The record's heartbeat is overdue. Restart the service.")
             if self._checked is None or now - self._checked[0] >= RECORD_VERIFIED_FOR:
                 self._checked = (now, self._record.verify())
             return self._checked[1]

@@ -494,7 +494,7 @@ def test_a_failure_nobody_foresaw_says_nothing_of_its_message(
     assert isinstance(done["answer"], dict)
     assert done["answer"]["outcome"] == "failed"
     assert CANARY not in json.dumps(done)
-    assert house.types_on_record() == ["auth.login", "rag.ask", "rag.refuse"]
+    assert house.types_on_record() == ["auth.login", "rag.ask", "rag.answer"]
     assert "turn.failed" in caplog.text
     assert CANARY not in caplog.text
 

@@ -150,7 +150,9 @@ def parse_signatures(lines: str) -> list[Signature]:
     Raises:
         NoteInvalid: One of them is none.
     """
-    return [_signature(line) for line in lines.splitlines()]
+    if not lines.endswith("\n"):
+        raise NoteInvalid("Signature lines end with a newline each.")
+    return [_signature(line) for line in lines[:-1].split("\n")]
 
 
 def parse_checkpoint(written: str) -> Checkpoint:

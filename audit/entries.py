@@ -218,6 +218,19 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"{_person(entry)} downloaded the original of version {_word(entry, 'version_id')}."
     ),
     "access.denied": lambda entry: f"{_person(entry)} was denied {_word(entry, 'what')}.",
+    "acl.sync": lambda entry: (
+        f"Rights of {_count(entry, 'files', 'file')} of {_word(entry, 'source')} were read: "
+        f"{_count(entry, 'changed', 'document')} changed, {_word(entry, 'unmapped')} not mapped."
+    ),
+    "access.explain": lambda entry: (
+        f"{_person(entry)} asked why {_word(entry, 'name')} can or cannot read document "
+        f"{_word(entry, 'document_id')}."
+    ),
+    "access.break_glass": lambda entry: (
+        f"BREAK-GLASS {_word(entry, 'step')} by {_person(entry)}: {_word(entry, 'name')} to read "
+        f"{_word(entry, 'target')} for {_count(entry, 'minutes', 'minute')}, because "
+        f"“{_word(entry, 'reason')}”"
+    ),
     "admin.user.change": lambda entry: (
         f"{_person(entry)} changed the account {_word(entry, 'name')}: {_word(entry, 'change')}."
     ),

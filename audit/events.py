@@ -337,6 +337,59 @@ class DocumentDownloaded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AccessRefreshed(Event):
+    """Rights were read from a source again.
+
+    Attributes:
+        source: The source.
+        files: Files whose rights were read.
+        changed: Documents that came under another list.
+        unmapped: Files with rights that could not be taken over as they stand.
+    """
+
+    type: ClassVar[str] = "acl.sync"
+    source: Label
+    files: Count
+    changed: Count
+    unmapped: Count
+
+
+@dataclass(frozen=True, slots=True)
+class AccessExplained(Event):
+    """Somebody was told why somebody else can read a document, or cannot."""
+
+    type: ClassVar[str] = "access.explain"
+    person: Person
+    name: Subject
+    document_id: Token
+    may_read: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass(Event):
+    """A door opened for a while against the rules: asked for, approved, or shut again.
+
+    Attributes:
+        person: Who did this step.
+        name: Whom the door is for.
+        opening: Joins the steps.
+        step: "requested", "approved" or "ended".
+        target: What is opened.
+        reason: Why.
+        minutes: For how long.
+    """
+
+    type: ClassVar[str] = "access.break_glass"
+    person: Person
+    name: Subject
+    opening: Token
+    step: Token
+    target: Text
+    reason: Text
+    minutes: Count
+
+
+@dataclass(frozen=True, slots=True)
 class AccessDenied(Event):
     """A person wanted what they may not have."""
 
@@ -922,6 +975,9 @@ VOCABULARY: tuple[type[Event], ...] = (
     DocumentViewed,
     DocumentDownloaded,
     AccessDenied,
+    AccessRefreshed,
+    AccessExplained,
+    BreakGlass,
     UserChanged,
     SourceChanged,
     ConversationDeleted,

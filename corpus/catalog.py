@@ -14,8 +14,8 @@ import sqlalchemy as sql
 
 from corpus import tables
 from corpus.access import AccessListId, Principal, UncheckedChunk
+from corpus.break_glass import BreakGlass
 from corpus.database import Clock, Database, utc_now
-from corpus.directory import Directory
 from corpus.documents import (
     Chunk,
     ChunkId,
@@ -96,7 +96,7 @@ __all__ = [
 ]
 
 
-class Catalog(Sources, Runs, Directory, Plans, Intakes, Erasures):
+class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
     """Everything known of the documents, in one database; may be used from any thread.
 
     Every method that changes something does so in one transaction: all of it or nothing.

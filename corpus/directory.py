@@ -92,8 +92,7 @@ class Directory(Permissions):
             AccessInvalid: The marking is not among those in use.
         """
         table = tables.clearance
-        if marking:
-            self._check_marking(marking)
+        self.check_marking(marking)
         with self._database.writing() as connection:
             connection.execute(table.delete().where(table.c.principal == principal.key))
             if marking:

@@ -184,7 +184,7 @@ def relist(
     Returns:
         How many documents came under another list.
     """
-    rows = connection.execute(_documents_below(source, below)).all()
+    rows = connection.execute(_below(source.source_id, below)).all()
     paths = [row.path for row in rows] if len(rows) == 1 else None
     rules = SourceRules(connection, source, levels, paths)
     only = DocumentId(rows[0].document_id) if len(rows) == 1 else None
@@ -233,10 +233,16 @@ def _put_under(connection: sql.Connection, document_id: str, access_list: Access
     )
 
 
-def _documents_below(source: Source, below: str) -> sql.Select[Any]:
+def documents_below(connection: sql.Connection, source_id: SourceId, folder: str) -> int:
+    """Return how many documents lie in a folder, whose path ends with "/"."""
+    found = sql.select(sql.func.count()).select_from(_below(source_id, folder).subquery())
+    return connection.scalar(found) or 0
+
+
+def _below(source_id: SourceId, below: str) -> sql.Select[Any]:
     document = tables.document
     query = sql.select(document).where(
-        document.c.source_id == source.source_id, document.c.withdrawal == PRESENT
+        document.c.source_id == source_id, document.c.withdrawal == PRESENT
     )
     if below.endswith("/"):
         stored = sql.type_coerce(document.c.path, sql.Text)

@@ -1,5 +1,7 @@
 """Who may read what, and why: entries of access lists, decisions, and what decided."""
 
+import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
@@ -11,6 +13,7 @@ import sqlalchemy as sql
 
 from corpus import tables
 from corpus.access import (
+    AccessEntry,
     AccessList,
     AccessListId,
     Effect,
@@ -32,9 +35,9 @@ from corpus.admission import (
 from corpus.database import Clock, Database, Part, utc_now
 from corpus.documents import DocumentId, SourceId, VersionId
 from corpus.errors import AccessInvalid, UnknownDocument
-from corpus.grounds import Ground, SourceRules, own_markings, relist
-from corpus.records import Source
-from corpus.sources import only_source, present_document
+from corpus.grounds import Ground, SourceRules, documents_below, own_markings, relist
+from corpus.records import RIGHTS, FileRights, Source, Unmapped
+from corpus.sources import find_document, only_source, present_document, source_from
 from corpus.tables import LIVE, PRESENT, SUPERSEDED
 
 DECISIONS_KEPT: Final = 2_000
@@ -42,6 +45,8 @@ DECISIONS_KEPT: Final = 2_000
 ASKED_AT_ONCE: Final = 500
 
 OPERATOR: Final = "operator"
+
+IDENTIFIER: Final = re.compile(r"S-1(?:-\d+)+|[ug]id:\d+|posix:other")
 
 Id = TypeVar("Id", bound=str)
 
@@ -65,6 +70,26 @@ class StoredEntry:
     expires_at: datetime | None
     reason: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an entry can stand on.
+
+    Attributes:
+        source: The source.
+        path: "" for all of it, ending with "/" for a folder, else a document's path.
+        document_id: The document at the path; None for a source or folder.
+    """
+
+    source: Source
+    path: str
+    document_id: DocumentId | None
+
+    @property
+    def name(self) -> str:
+        """Return it as people write it."""
+        return f"{self.source.name}/{self.path}" if self.path else self.source.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +264,51 @@ class Permissions(Part):
         with self._database.writing() as connection:
             note_indexed(connection, document_id, access_list)
 
+    def markings_of(self, version_ids: Collection[VersionId]) -> dict[VersionId, str]:
+        """Return the markings that versions stand under now; those unmarked are left out."""
+        version, document, lists = tables.version, tables.document, tables.access_list
+        found: dict[VersionId, str] = {}
+        with self._database.reading() as connection:
+            for some in _portions(list(version_ids)):
+                query = (
+                    sql.select(version.c.version_id, lists.c.marking)
+                    .join(document, document.c.document_id == version.c.document_id)
+                    .join(lists, lists.c.access_list_id == document.c.access_list_id)
+                    .where(version.c.version_id.in_(some), lists.c.marking != "")
+                )
+                for row in connection.execute(query):
+                    found[VersionId(row.version_id)] = row.marking
+        return found
+
     # Entries
+
+    def target(self, written: str) -> Target:
+        """Return what somebody means by "source", "source/folder/", "source/path" or an id.
+
+        Raises:
+            UnknownDocument: Nothing goes by that.
+        """
+        document, wanted = tables.document, written.strip()
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sql.select(document).where(
+                    document.c.document_id == wanted, document.c.withdrawal == PRESENT
+                )
+            ).one_or_none()
+            if row is not None:
+                source = only_source(connection, SourceId(row.source_id))
+                return Target(source, row.path, DocumentId(row.document_id))
+            for source in _sources_in(connection, wanted):
+                path = wanted[len(source.name) + 1 :]
+                found = find_document(connection, source.source_id, path) if path else None
+                if found is not None or not path or path.endswith("/"):
+                    return Target(source, path, found)
+                if documents_below(connection, source.source_id, path + "/"):
+                    return Target(source, path + "/", None)
+        raise UnknownDocument(
+            f"Nothing goes by {written!r}. Write SOURCE, SOURCE/folder/, SOURCE/path of a "
+            "document, or a document's id."
+        )
 
     def add_entry(
         self,
@@ -350,7 +419,7 @@ class Permissions(Part):
         """
         rule = tables.marking_rule
         for marking in rules.values():
-            self._check_marking(marking)
+            self.check_marking(marking)
         with self._database.writing() as connection:
             source = only_source(connection, source_id)
             connection.execute(rule.delete().where(rule.c.source_id == source_id))
@@ -359,6 +428,78 @@ class Permissions(Part):
                     rule.insert().values(source_id=source_id, glob=glob, marking=marking)
                 )
             return self._relist(connection, source, "")
+
+    def set_rights(self, source_id: SourceId, kind: str) -> int:
+        """Say where the rights of a source come from; return how many lists changed.
+
+        Args:
+            source_id: The source.
+            kind: One of ``corpus.records.RIGHTS``. What its files said before is forgotten, so
+                that nobody reads by rights of another kind.
+
+        Raises:
+            AccessInvalid: There is no such kind.
+        """
+        if kind not in RIGHTS:
+            raise AccessInvalid(f"Rights are one of {', '.join(RIGHTS)}; not {kind!r}.")
+        table, taken = tables.source, tables.file_rights
+        with self._database.writing() as connection:
+            only_source(connection, source_id)
+            connection.execute(
+                table.update().where(table.c.source_id == source_id).values(rights=kind)
+            )
+            connection.execute(taken.delete().where(taken.c.source_id == source_id))
+            return self._relist(connection, only_source(connection, source_id), "")
+
+    def take_rights(self, source_id: SourceId, rights: Sequence[FileRights]) -> int:
+        """Keep what the files of a source say of who may read them, for all of it at once.
+
+        A file that is not among them is one whose rights are not known: nobody reads it.
+
+        Returns:
+            How many documents came under another list.
+        """
+        taken = tables.file_rights
+        with self._database.writing() as connection:
+            source = only_source(connection, source_id)
+            known = {
+                row.path: (row.entries, row.unmapped)
+                for row in connection.execute(
+                    sql.select(taken).where(taken.c.source_id == source_id)
+                )
+            }
+            wanted = {one.path: (_listed(one), json.dumps(one.unmapped)) for one in rights}
+            if known == wanted:
+                return 0
+            changed = [path for path in known if known[path] != wanted.get(path)]
+            for some in _portions(changed):
+                connection.execute(
+                    taken.delete().where(taken.c.source_id == source_id, taken.c.path.in_(some))
+                )
+            new = [
+                {"source_id": source_id, "path": path, "entries": entries, "unmapped": unmapped}
+                for path, (entries, unmapped) in wanted.items()
+                if known.get(path) != (entries, unmapped)
+            ]
+            if new:
+                connection.execute(taken.insert(), new)
+            return self._relist(connection, source, "")
+
+    def unmapped(self, source_id: SourceId) -> list[Unmapped]:
+        """Return what files of a source say of rights that could not be taken over."""
+        taken = tables.file_rights
+        query = sql.select(taken.c.path, taken.c.unmapped).where(
+            taken.c.source_id == source_id, taken.c.unmapped != "[]"
+        )
+        found: dict[str, list[str]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query.order_by(taken.c.path)):
+                for what in json.loads(row.unmapped):
+                    found.setdefault(what, []).append(row.path)
+        return [
+            Unmapped(what, len(paths), paths[0], _remedy(what))
+            for what, paths in sorted(found.items())
+        ]
 
     def marking_rules(self, source_id: SourceId) -> dict[str, str]:
         """Return the markings that patterns give the files of a source."""
@@ -376,8 +517,13 @@ class Permissions(Part):
         given = [marking for marking in markings if marking]
         return max(given, key=lambda one: (ranks.get(one, len(ranks)), one), default="")
 
-    def _check_marking(self, marking: str) -> None:
-        if marking not in self._levels:
+    def check_marking(self, marking: str) -> None:
+        """See that a marking is in use, or empty.
+
+        Raises:
+            AccessInvalid: It is not.
+        """
+        if marking and marking not in self._levels:
             known = ", ".join(self._levels) or "none; set MUNIMENT_MARKINGS"
             raise AccessInvalid(f"There is no marking {marking!r}. Markings in use: {known}.")
 
@@ -474,6 +620,15 @@ def note_indexed(
     )
 
 
+def _sources_in(connection: sql.Connection, written: str) -> list[Source]:
+    """Return the sources whose name begins what somebody wrote, the longest name first."""
+    table = tables.source
+    rows = connection.execute(sql.select(table).where(table.c.removal == PRESENT))
+    found = [source_from(row) for row in rows]
+    named = [one for one in found if written == one.name or written.startswith(one.name + "/")]
+    return sorted(named, key=lambda one: -len(one.name))
+
+
 def move_entries(connection: sql.Connection, source_id: SourceId, old: str, new: str) -> None:
     """Take the entries given on a document along to its new path."""
     if old == new:
@@ -520,6 +675,22 @@ def _holding(connection: sql.Connection, member: Named) -> set[Named]:
     table = tables.group_member
     query = sql.select(table.c.group_name).where(table.c.member == member.key)
     return {group_named(name) for name in connection.scalars(query)}
+
+
+def _listed(rights: FileRights) -> str:
+    entries = [AccessEntry(Effect.ALLOW, one) for one in rights.allowed]
+    entries += [AccessEntry(Effect.DENY, one) for one in rights.denied]
+    return AccessList(frozenset(entries)).canonical()
+
+
+def _remedy(what: str) -> str:
+    identifier = IDENTIFIER.search(what)
+    if identifier is None:
+        return "See the rights of the file at its source; until then nobody reads it by them."
+    return (
+        f"Say whom {identifier[0]} stands for in a CSV file and read it with "
+        "muniment access identities; then synchronise the source."
+    )
 
 
 def _same(

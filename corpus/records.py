@@ -5,13 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import NewType
 
-from corpus.access import AccessListId
+from corpus.access import AccessListId, Named
 from corpus.documents import ChunkId, DocumentId, OriginalHash, SourceId, Version, VersionId
 
 RunId = NewType("RunId", str)
 
 DECLARED = "declared"
-"""Rights of a source whose operator says who may read; otherwise its files say so themselves."""
+RIGHTS = (DECLARED, "posix", "ntfs", "sidecar")
+"""Where the rights of a source come from: its operator, or its files themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,40 @@ class Source:
     groups: frozenset[str]
     rules: tuple[AccessRule, ...] = ()
     rights: str = DECLARED
+
+
+@dataclass(frozen=True, slots=True)
+class FileRights:
+    """What a source says of who may read one of its files.
+
+    Attributes:
+        path: Relative to the source.
+        allowed: Admitted. Nobody where the rights could not be read.
+        denied: Shut out.
+        unmapped: What could not be taken over, in words that hold no name of a file.
+    """
+
+    path: str
+    allowed: frozenset[Named] = frozenset()
+    denied: frozenset[Named] = frozenset()
+    unmapped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """Something that files say of rights and that could not be taken over.
+
+    Attributes:
+        what: What was found.
+        files: In how many files.
+        example: The path of one of them.
+        remedy: What the operator can do.
+    """
+
+    what: str
+    files: int
+    example: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def open_house(
             bm25=bm25,
             model=model,
             record=record,
+            current=identity.current,
         )
         yield House(
             settings=settings,

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the programs log: debug, info, warning or error."
     )
+    markings: str = Field(
+        "",
+        description="Protective markings from the lowest to the highest, separated by commas.",
+    )
     maximum_file_megabytes: int = Field(
         200, ge=1, description="A larger file is quarantined instead of being read."
     )
@@ -205,6 +209,11 @@ class Settings(BaseSettings):
     def page_host_names(self) -> tuple[str, ...]:
         """The names under which browsers may reach the page."""
         return tuple(_listed(self.host_names))
+
+    @property
+    def marking_levels(self) -> tuple[str, ...]:
+        """The protective markings in use, from the lowest to the highest."""
+        return tuple(_listed(self.markings))
 
     @property
     def model_environment_folder(self) -> Path:

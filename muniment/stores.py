@@ -21,7 +21,7 @@ def utc_now() -> datetime:
 
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog of documents, bringing its schema up to date."""
-    return Catalog.open(settings.catalog_url, clock=utc_now)
+    return Catalog.open(settings.catalog_url, clock=utc_now, markings=settings.marking_levels)
 
 
 def open_holds(settings: Settings) -> Holds:

@@ -42,6 +42,7 @@ USAGE: Final = (
     audit.errors.EntryNotThere,
     muniment.errors.SettingsInvalid,
     muniment.errors.InputMissing,
+    corpus.errors.AccessInvalid,
     corpus.errors.UnknownSource,
     corpus.errors.UnknownDocument,
     corpus.errors.UnknownVersion,

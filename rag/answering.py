@@ -17,7 +17,7 @@ from audit.events import AnswerGiven, Event, QuestionRefused
 from audit.log import AuditLog
 from corpus.access import Principal
 from corpus.errors import CorpusError
-from rag.assistant import Assistant
+from rag.assistant import Assistant, RestsOn
 from rag.contract import Answer, DraftDelta, Outcome, Step, Turn
 from rag.conversations import Conversations
 from rag.errors import ModelBusy, RagError
@@ -153,7 +153,7 @@ class Answering:
                 conversation_id=turn.conversation_id,
                 asked_as=asked_as,
                 quotes_only=quotes_only,
-                progress=writer.write,
+                progress=lambda happened: self._note(turn.turn_id, happened, writer),
                 stopped=stop.is_set,
             )
             writer.flush()
@@ -164,6 +164,14 @@ class Answering:
             _log_without_text("turn.failed", turn.turn_id, error)
             return self._fail(turn, asker, error, UNEXPECTED, shown=writer.draft)
         return answer
+
+    def _note(
+        self, turn_id: str, happened: Step | DraftDelta | RestsOn, writer: "_EventWriter"
+    ) -> None:
+        if isinstance(happened, RestsOn):
+            self._conversations.rest(turn_id, happened.versions)
+        else:
+            writer.write(happened)
 
     def _fail(
         self, turn: Turn, asker: Principal, error: Exception, reason: str, *, shown: str

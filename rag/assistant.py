@@ -11,6 +11,7 @@ from audit.circumstances import within
 from audit.entries import Entry
 from audit.errors import AuditUnavailable
 from audit.events import (
+    AccessDenied,
     AnswerGiven,
     CitationGiven,
     Event,
@@ -22,7 +23,7 @@ from audit.events import (
 from audit.log import AuditLog
 from corpus.access import AuthorizedChunk, Gate, Principal
 from corpus.catalog import Catalog
-from corpus.documents import Box, line_boxes
+from corpus.documents import Box, VersionId, line_boxes
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from rag.citations import CheckedSentence, Quote, check_draft
@@ -56,9 +57,29 @@ MAXIMUM_ANSWER_TOKENS = 160
 FURTHER_PAGES_OF_A_CHUNK = 3
 """Pages after its first one that a chunk of at most 200 words may reach."""
 
-Progress = Callable[[Step | DraftDelta], None]
-Stopped = Callable[[], bool]
+CHECKED_AGAIN_SECONDS = 0.2
+"""While a draft is written, rights are looked at again this often."""
+SPARE = 6
+"""Passages read beyond those needed, so that one the gate holds back leaves no gap."""
 
+
+@dataclass(frozen=True, slots=True)
+class RestsOn:
+    """What an answer in the making rests on: whoever is shown its draft must be able to read it."""
+
+    versions: frozenset[VersionId]
+
+
+Progress = Callable[[Step | DraftDelta | RestsOn], None]
+Stopped = Callable[[], bool]
+Current = Callable[[Principal], Principal | None]
+
+
+def _unchanged(principal: Principal) -> Principal:
+    return principal
+
+
+WITHHELD = "This answer is withheld: you may no longer read a document that it rests on."
 NOT_COVERED = "The documents you may read do not answer this."
 MODEL_AWAY = "The model is away, so this is in the documents' own words."
 NOTHING_BACKED = (
@@ -105,6 +126,7 @@ class _Drafted:
     model: str
     note: str = ""
     stopped: bool = False
+    withheld: bool = False
     prompt: str = ""
     broken_off: str = ""
 
@@ -122,6 +144,31 @@ class _Reading:
     denied: int
 
 
+class _StillReadable:
+    """Says, while an answer is made, whether its asker may still read what it rests on."""
+
+    def __init__(
+        self, gate: Gate, current: Current, asker: Principal, chunks: Sequence[AuthorizedChunk]
+    ) -> None:
+        self._gate = gate
+        self._current = current
+        self._asker = asker
+        self._chunks = chunks
+        self._looked_at = time.monotonic()
+
+    def now(self) -> bool:
+        """Look at this moment's rights, groups and account."""
+        self._looked_at = time.monotonic()
+        asker = self._current(self._asker)
+        return asker is not None and self._gate.may_still_read(asker, self._chunks)
+
+    def lately(self) -> bool:
+        """The same, looked at no more often than it takes to be quick."""
+        if time.monotonic() - self._looked_at < CHECKED_AGAIN_SECONDS:
+            return True
+        return self.now()
+
+
 class Assistant:
     """Answers questions from the corpus, for one person at a time.
 
@@ -133,6 +180,8 @@ class Assistant:
         bm25: The sparse encoder the index was made with.
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
+        current: Returns somebody with the groups of this moment; None when they may no longer
+            ask at all.
     """
 
     def __init__(
@@ -145,6 +194,7 @@ class Assistant:
         bm25: Bm25Encoder,
         model: ModelServer | None,
         record: AuditLog,
+        current: Current = _unchanged,
     ) -> None:
         self._catalog = catalog
         self._gate = gate
@@ -152,6 +202,7 @@ class Assistant:
         self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
+        self._current = current
         self._retriever = Retriever(
             catalog=catalog, gate=gate, index=index, embedder=embedder, bm25=bm25
         )
@@ -195,12 +246,16 @@ class Assistant:
             self._passages_read(asker, turn_id, reading, rewritten=asked_as), after=asked
         )
         chunks = [each.chunk for each in read]
+        still = _StillReadable(self._gate, self._current, asker, chunks)
+        progress(RestsOn(frozenset(chunk.found.version_id for chunk in chunks)))
         evidence = self._evidence.find(sought, chunks)
         passages = [
             _passage(each.chunk, passage_match(evidence, number))
             for number, each in enumerate(read)
         ]
         if not is_sufficient(evidence):
+            if not still.now():
+                return self._withhold(asker, turn_id, watch, after=retrieved)
             refused = self._refuse(asker, turn_id, passages, watch, after=retrieved)
             return refused.model_copy(update={"asked_as": asked_as})
         progress(Step(name="reading", text=_reading_text(read)))
@@ -210,13 +265,17 @@ class Assistant:
             quotes_only=quotes_only,
             progress=progress,
             stopped=stopped,
+            still_readable=still.lately,
             watch=watch,
         )
-        if drafted.text:
+        if drafted.text and not drafted.withheld:
             progress(Step(name="checking", text="Checking every sentence against the passages"))
         before_check = watch.elapsed()
         answer = self._checked(drafted, chunks, passages, evidence)
         watch.check = watch.elapsed() - before_check
+        # The last look at rights before the answer is on record and final.
+        if drafted.withheld or not still.now():
+            return self._withhold(asker, turn_id, watch, after=retrieved)
         more = {"timings": watch.timings(), "asked_as": asked_as}
         return self._give(asker, turn_id, answer.model_copy(update=more), drafted, after=retrieved)
 
@@ -230,14 +289,18 @@ class Assistant:
         self._append(self._passages_read(asker, "", reading), after=asked)
         watch.retrieve = watch.elapsed()
         passages = [_passage(each.chunk, each.score) for each in read]
-        return SearchResult(passages=passages, timings=watch.timings())
+        return SearchResult(
+            passages=passages,
+            timings=watch.timings(),
+            marking=self._catalog.highest_marking([passage.marking for passage in passages]),
+        )
 
     def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> _Reading:
-        found = self._retriever.retrieve(question, visible_to=asker, limit=limit)
+        found = self._retriever.retrieve(question, visible_to=asker, limit=limit + SPARE)
         scores = {candidate.chunk.chunk_id: candidate.score for candidate in found}
         authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
-        passed = [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized]
-        return _Reading(passed, denied=len(found) - len(passed))
+        passed = [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized[:limit]]
+        return _Reading(passed, denied=len(found) - len(authorized))
 
     def _passages_read(
         self, asker: Principal, turn_id: str, reading: _Reading, *, rewritten: str = ""
@@ -259,6 +322,7 @@ class Assistant:
         quotes_only: bool,
         progress: Progress,
         stopped: Stopped,
+        still_readable: Callable[[], bool],
         watch: _Stopwatch,
     ) -> _Drafted:
         if quotes_only or self._model is None:
@@ -275,6 +339,8 @@ class Assistant:
                 if watch.first_token is None:
                     watch.first_token = watch.elapsed()
                 pieces.append(piece)
+                if not still_readable():
+                    return _Drafted("", name, withheld=True)
                 progress(DraftDelta(text=piece))
                 if stopped():
                     return _Drafted("".join(pieces), name, stopped=True, prompt=prompt)
@@ -314,6 +380,7 @@ class Assistant:
             ],
             citations=citations,
             passages=passages,
+            marking=self._catalog.highest_marking([chunk.found.marking for chunk in chunks]),
             note=note,
             struck=len(checked) - len(kept),
             model=model,
@@ -353,7 +420,23 @@ class Assistant:
             start=quote.span.start,
             end=quote.span.end,
             quote=quote.text,
+            marking=found.marking,
             marks=[Mark(**box._asdict()) for box in boxes],
+        )
+
+    def _withhold(
+        self, asker: Principal, turn_id: str, watch: _Stopwatch, *, after: Entry
+    ) -> Answer:
+        self._append(AccessDenied(asker.name, f"the answer to question {turn_id}"), after=after)
+        milliseconds = round(watch.elapsed())
+        self._append(QuestionRefused(asker.name, turn_id, "access_lost", milliseconds), after=after)
+        return Answer(
+            outcome=Outcome.REFUSED,
+            sentences=[],
+            citations=[],
+            passages=[],
+            reason=WITHHELD,
+            timings=watch.timings(),
         )
 
     def _refuse(
@@ -373,6 +456,7 @@ class Assistant:
             sentences=[],
             citations=[],
             passages=passages,
+            marking=self._catalog.highest_marking([passage.marking for passage in passages]),
             reason=NOT_COVERED,
             timings=watch.timings(),
         )
@@ -474,6 +558,7 @@ def _passage(chunk: AuthorizedChunk, score: float) -> Passage:
         end=found.chunk.end,
         text=found.text,
         score=score,
+        marking=found.marking,
     )
 
 

@@ -28,6 +28,7 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``POST /v1/search``                         Search -> SearchResult
 ``GET /v1/documents``                       ?query=&limit=&offset= -> DocumentList
 ``GET /v1/documents/{document_id}``         -> DocumentDetail
+``GET /v1/documents/{document_id}/access``  ?person= -> AccessExplanation
 ``GET /v1/versions/{id}/pages/{n}.png``     ?start=&end= page image (from 0), the span marked
 ``GET /v1/versions/{id}/passage``           ?start=&end= -> PassageView
 ``GET /v1/versions/{id}/original``          the original's bytes
@@ -78,6 +79,7 @@ class Person(Wire):
     name: str
     groups: list[str]
     roles: list[str]
+    notices: list[str] = Field(default=[], description="What the person must be told on any page.")
 
 
 class Session(Wire):
@@ -129,6 +131,7 @@ class Passage(Wire):
     score: float = Field(
         description="0 to 1: how well it speaks to the question; in a search, its fused rank score."
     )
+    marking: str = Field(default="", description="The document's protective marking.")
 
 
 class Citation(Wire):
@@ -147,6 +150,7 @@ class Citation(Wire):
     end: int
     quote: str
     marks: list[Mark]
+    marking: str = Field(default="", description="The document's protective marking.")
 
 
 class Sentence(Wire):
@@ -193,6 +197,7 @@ class Answer(Wire):
     asked_as: str = Field(
         default="", description="What a follow-up was understood to ask; empty where it is plain."
     )
+    marking: str = Field(default="", description="The highest marking of what was read for it.")
 
 
 TurnState = Literal["running", "done"]
@@ -302,6 +307,7 @@ class SearchResult(Wire):
 
     passages: list[Passage]
     timings: Timings
+    marking: str = Field(default="", description="The highest marking among the passages.")
 
 
 class DocumentSummary(Wire):
@@ -316,6 +322,7 @@ class DocumentSummary(Wire):
     media_type: str
     page_count: int
     published_at: datetime
+    marking: str = Field(default="", description="Its protective marking.")
 
 
 class DocumentList(Wire):
@@ -332,6 +339,8 @@ class DocumentDetail(Wire):
     versions: list[DocumentSummary]
     properties: dict[str, str]
     readable_by: list[str] = Field(description="Groups admitted; why the asker can see it.")
+    why: str = Field(default="", description="Which entry lets the asker see it.")
+    may_explain: bool = Field(default=False, description="Whether the asker may ask it of others.")
 
 
 class PassageView(Wire):
@@ -344,6 +353,32 @@ class PassageView(Wire):
     marked: str
     after: str
     page_count: int
+    marking: str = Field(default="", description="The document's protective marking.")
+
+
+class AccessGround(Wire):
+    """An entry that bears on somebody's right to read a document."""
+
+    effect: Literal["allow", "deny"]
+    principal: str
+    place: str = Field(description="Where it is written.")
+    through: list[str] = Field(description="Groups that lead from the person to it.")
+    expires_at: datetime | None
+    decided: bool
+
+
+class AccessExplanation(Wire):
+    """Why somebody can read a document, or cannot."""
+
+    person: str
+    document_id: str
+    path: str
+    source: str
+    may_read: bool
+    sentence: str
+    marking: str
+    cleared: bool
+    grounds: list[AccessGround]
 
 
 class FileView(Wire):

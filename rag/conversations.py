@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
+from corpus.documents import VersionId
 from rag.contract import (
     Answer,
     Conversation,
@@ -74,6 +75,7 @@ class Conversations:
     def __init__(self, store: Store, *, clock: Clock = utc_now) -> None:
         self._store = store
         self._clock = clock
+        self._resting: dict[str, frozenset[VersionId]] = {}
 
     @classmethod
     def open(cls, url: str, *, clock: Clock = utc_now) -> "Conversations":
@@ -166,6 +168,17 @@ class Conversations:
             _append(connection, turn_id, name, happened.model_dump_json())
         return True
 
+    def rest(self, turn_id: str, versions: frozenset[VersionId]) -> None:
+        """Note which versions the answer in the making of a turn rests on.
+
+        Kept in memory: one service runs on a database, and after a restart no turn is running.
+        """
+        self._resting[turn_id] = versions
+
+    def rests_on(self, turn_id: str) -> frozenset[VersionId]:
+        """Return the versions that a running answer rests on; empty before it has read any."""
+        return self._resting.get(turn_id, frozenset())
+
     def finish(self, turn_id: str, answer: Answer) -> bool:
         """Give a running turn its answer and drop its drafts, in one transaction.
 
@@ -198,6 +211,7 @@ class Conversations:
                 )
                 .values(updated_at=self._clock())
             )
+        self._resting.pop(turn_id, None)
         return True
 
     def turn(self, owner: str, turn_id: str) -> Turn:

@@ -331,6 +331,13 @@ class Identity:
         with self._store.reading.begin() as connection:
             return _principal(connection, _account(connection, name))
 
+    def current(self, principal: Principal) -> Principal | None:
+        """Return somebody as they are now; None when the account is no more."""
+        try:
+            return self.principal_named(principal.name)
+        except UnknownAccount:
+            return None
+
     def sign_out(self, token: str) -> None:
         """End a session; a session that does not exist has ended already."""
         with self._store.writing.begin() as connection:

@@ -18,7 +18,7 @@ from audit.events import (
     SignedOut,
     SignInFailed,
 )
-from corpus.access import Gate, Principal
+from corpus.access import Gate, Named, Principal
 from corpus.documents import VersionId
 from rag.contract import (
     Answer,
@@ -73,14 +73,14 @@ def sign_in(running: InService, given: SignIn) -> Session:
         parts.record.append(SignInFailed(given.name, "too many attempts"))
         raise
     return Session(
-        token=opened.token, expires_at=opened.expires_at, person=_person(opened.principal)
+        token=opened.token, expires_at=opened.expires_at, person=_person(parts, opened.principal)
     )
 
 
 @router.get("/v1/session")
-def who_is_signed_in(principal: Reader) -> Person:
+def who_is_signed_in(running: InService, principal: Reader) -> Person:
     """Say who is signed in."""
-    return _person(principal)
+    return _person(running.parts, principal)
 
 
 @router.delete("/v1/session", status_code=204)
@@ -218,7 +218,7 @@ def conversation_for_reader(
     except NotFound:
         conversation = parts.conversations.shared_conversation(principal.name, conversation_id)
         parts.record.append(ConversationViewed(principal.name, conversation.owner, conversation_id))
-    turns = [for_reader(turn, principal, parts.gate) for turn in conversation.turns]
+    turns = [as_seen(parts, principal, turn) for turn in conversation.turns]
     return conversation.model_copy(update={"turns": turns})
 
 
@@ -228,8 +228,29 @@ def own_turn(parts: ServiceParts, principal: Principal, turn_id: str) -> Turn:
     Raises:
         NotFound: The person has no such turn.
     """
-    turn = parts.conversations.turn(principal.name, turn_id)
-    return for_reader(turn, principal, parts.gate)
+    return as_seen(parts, principal, parts.conversations.turn(principal.name, turn_id))
+
+
+def as_seen(parts: ServiceParts, principal: Principal, turn: Turn) -> Turn:
+    """Return a turn as somebody may see it now, its draft and its marking included."""
+    if turn.draft and not _may_see_draft(parts, principal, turn.turn_id):
+        turn = turn.model_copy(update={"draft": ""})
+    return _marked(parts, for_reader(turn, principal, parts.gate))
+
+
+def _marked(parts: ServiceParts, turn: Turn) -> Turn:
+    """Return a turn with the highest marking that what it shows stands under now."""
+    if turn.answer is None:
+        return turn
+    shown = {VersionId(one.version_id) for one in turn.answer.citations}
+    shown |= {VersionId(one.version_id) for one in turn.answer.passages}
+    marking = parts.catalog.highest_marking(parts.catalog.markings_of(shown).values())
+    return turn.model_copy(update={"answer": turn.answer.model_copy(update={"marking": marking})})
+
+
+def _may_see_draft(parts: ServiceParts, principal: Principal, turn_id: str) -> bool:
+    versions = parts.conversations.rests_on(turn_id)
+    return all(parts.gate.may_read(principal, version) for version in versions)
 
 
 async def _events(running: Running, token: str, turn_id: str, after: int) -> AsyncIterator[str]:
@@ -250,6 +271,10 @@ async def _events(running: Running, token: str, turn_id: str, after: int) -> Asy
                 if turn is not None:
                     yield _server_sent(event, turn.model_dump_json())
                 return
+            if event.name == "draft" and not await run_in_threadpool(
+                _may_hear_draft, running, token, turn_id
+            ):
+                continue
             yield _server_sent(event, event.data)
         if time.monotonic() - silent_since >= HEARTBEAT_SECONDS:
             silent_since = time.monotonic()
@@ -257,6 +282,15 @@ async def _events(running: Running, token: str, turn_id: str, after: int) -> Asy
                 return
             yield ": still here\n\n"
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _may_hear_draft(running: Running, token: str, turn_id: str) -> bool:
+    """Say whether the listener is still signed in and may read what the draft rests on."""
+    try:
+        listener = caller_of(running, token).principal
+    except NotSignedIn:
+        return False
+    return _may_see_draft(running.parts, listener, turn_id)
 
 
 def _turn_of_listener(running: Running, token: str, turn_id: str) -> Turn | None:
@@ -277,7 +311,15 @@ def _record_sign_in(parts: ServiceParts, principal: Principal) -> None:
     parts.record.append(SignedIn(principal.name))
 
 
-def _person(principal: Principal) -> Person:
+def _person(parts: ServiceParts, principal: Principal) -> Person:
+    openings = parts.catalog.openings(only_open=True, person=Named.asker(principal))
     return Person(
-        name=principal.name, groups=sorted(principal.groups), roles=sorted(principal.roles)
+        name=principal.name,
+        groups=sorted(principal.groups),
+        roles=sorted(principal.roles),
+        notices=[
+            f"Break-glass: you may read {one.target} until {one.expires_at:%d %b %Y %H:%M} UTC, "
+            f"because: {one.reason} All you read is on the record."
+            for one in openings
+        ],
     )

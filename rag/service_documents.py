@@ -1,20 +1,28 @@
 """Routes to documents: the library, page images, passages and originals. All pass the gate."""
 
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.responses import Response
 
-from audit.events import DocumentDownloaded, DocumentViewed
-from corpus.access import Principal
-from corpus.documents import Box, Chunk, DocumentId, Version, VersionId, line_boxes
-from corpus.errors import OriginalMissing
-from rag.contract import DocumentDetail, DocumentList, DocumentSummary, PassageView
+from audit.events import AccessExplained, DocumentDownloaded, DocumentViewed
+from corpus.access import AuthorizedVersion, Principal
+from corpus.documents import DocumentId, Version, VersionId
+from corpus.permissions import Weighed
+from rag import opened
+from rag.contract import (
+    AccessExplanation,
+    AccessGround,
+    DocumentDetail,
+    DocumentList,
+    DocumentSummary,
+    PassageView,
+)
 from rag.conversations import NOT_FOUND
-from rag.errors import NotFound
+from rag.errors import NotFound, UnknownAccount
 from rag.service_parts import (
     InService,
     Reader,
@@ -24,7 +32,7 @@ from rag.service_parts import (
     readable_version,
 )
 
-PDF: Final = "application/pdf"
+MARKING_HEADER: Final = "X-Muniment-Marking"
 
 SURROUNDING_CHARACTERS: Final = 700
 """Shown before and after a marked passage."""
@@ -58,15 +66,51 @@ def show_document(running: InService, principal: Reader, document_id: str) -> Do
     """Show a document with its versions, newest first."""
     parts = running.parts
     with denials_recorded(parts, principal, f"document {document_id}"):
-        versions = _readable_versions(parts, principal, DocumentId(document_id))
-        source = parts.catalog.source_of(DocumentId(document_id)).name
-        shown = next((version for version in versions if version.live), versions[0])
+        wanted = DocumentId(document_id)
+        versions = _readable_versions(parts, principal, wanted)
+        source = parts.catalog.source_of(wanted).name
+        shown = next((one for one in versions if one.version.live), versions[0])
         return DocumentDetail(
-            document=_summary(shown, source),
-            versions=[_summary(version, source) for version in versions],
-            properties=parts.catalog.properties_of(shown.version_id),
-            readable_by=sorted(parts.catalog.document_groups(DocumentId(document_id))),
+            document=_summary(shown.version, source),
+            versions=[_summary(one.version, source) for one in versions],
+            properties=opened.properties_of(parts.catalog, shown),
+            readable_by=sorted(parts.catalog.document_groups(wanted)),
+            why=parts.catalog.explain(principal, wanted).sentence,
+            may_explain=_may_explain(parts, principal, wanted),
         )
+
+
+@router.get("/v1/documents/{document_id}/access")
+def explain_access(
+    running: InService,
+    principal: Reader,
+    document_id: str,
+    person: Annotated[str, Query(min_length=1, max_length=200)],
+) -> AccessExplanation:
+    """Say why somebody can read a document or cannot: for auditors and the source's owners."""
+    parts, wanted = running.parts, DocumentId(document_id)
+    with denials_recorded(parts, principal, f"access to document {document_id}"):
+        if not _may_explain(parts, principal, wanted):
+            raise NotFound(NOT_FOUND)
+        try:
+            asked = parts.identity.principal_named(person)
+        except UnknownAccount as error:
+            raise NotFound(NOT_FOUND) from error
+        explained = parts.catalog.explain(asked, wanted)
+    parts.record.append(
+        AccessExplained(principal.name, asked.name, document_id, may_read=explained.may_read)
+    )
+    return AccessExplanation(
+        person=asked.name,
+        document_id=document_id,
+        path=explained.path,
+        source=explained.source,
+        may_read=explained.may_read,
+        sentence=explained.sentence,
+        marking=explained.marking,
+        cleared=explained.cleared,
+        grounds=[_ground(one) for one in explained.weighed],
+    )
 
 
 @router.get("/v1/versions/{version_id}/pages/{number}.png", response_class=Response)
@@ -82,17 +126,18 @@ def show_page(
     """Show a page (from 0) as a PNG image, a span of the text marked."""
     parts = running.parts
     with denials_recorded(parts, principal, f"page {number} of version {version_id}"):
-        version = readable_version(parts, principal, version_id)
+        readable = readable_version(parts, principal, version_id)
+        version = readable.version
         if not 0 <= number < version.page_count:
             raise NotFound(NOT_FOUND)
         _record_view(running.views, parts, principal, version.version_id, number)
         picture = running.pictures.picture(
             version.version_id,
             number,
-            _marks(parts, version, number, start, end),
-            read_pdf=lambda: _pages_of(parts, version),
+            opened.marks_of(parts.catalog, readable, number, start, end),
+            read_pdf=lambda: opened.pages_of(parts.originals, readable),
         )
-    return Response(picture, media_type="image/png")
+    return Response(picture, media_type="image/png", headers=_marking_header(version))
 
 
 @router.get("/v1/versions/{version_id}/passage")
@@ -102,11 +147,11 @@ def show_passage(
     """Show a span with the text around it."""
     parts = running.parts
     with denials_recorded(parts, principal, f"passage of version {version_id}"):
-        version = readable_version(parts, principal, version_id)
-        text = parts.catalog.text_of(version.version_id)
+        readable = readable_version(parts, principal, version_id)
+        version, text = readable.version, opened.text_of(parts.catalog, readable)
         if not start < end <= len(text) or end - start > LONGEST_PASSAGE:
             raise NotFound(NOT_FOUND)
-        chunk = _chunk_at(parts, principal, version.version_id, start)
+        chunk = opened.chunk_at(parts.catalog, parts.gate, principal, readable, start)
         page = chunk.page if chunk else None
         _record_view(running.views, parts, principal, version.version_id, page)
     return PassageView(
@@ -117,6 +162,7 @@ def show_passage(
         marked=text[start:end],
         after=_to_word(text[end : end + SURROUNDING_CHARACTERS], len(text) - end),
         page_count=version.page_count,
+        marking=version.marking,
     )
 
 
@@ -125,16 +171,15 @@ def download_original(running: InService, principal: Reader, version_id: str) ->
     """Hand out the original, as a download that no browser opens by itself."""
     parts = running.parts
     with denials_recorded(parts, principal, f"original of version {version_id}"):
-        version = readable_version(parts, principal, version_id)
-    path = parts.originals.path(version.original)
-    if not path.is_file():
-        raise OriginalMissing("The original is missing.")
+        readable = readable_version(parts, principal, version_id)
+    version, path = readable.version, opened.original_of(parts.originals, readable)
     parts.record.append(DocumentDownloaded(principal.name, version.version_id))
     return FileResponse(
         path,
         media_type=version.media_type,
         filename=PurePosixPath(version.path).name,
         content_disposition_type="attachment",
+        headers=_marking_header(version),
     )
 
 
@@ -153,43 +198,37 @@ def _record_view(
 
 def _readable_versions(
     parts: ServiceParts, principal: Principal, document_id: DocumentId
-) -> list[Version]:
+) -> list[AuthorizedVersion]:
     """Return a document's versions that passed the gate, newest first; NotFound without any."""
-    readable = [
-        version
-        for version in parts.catalog.versions_of(document_id)
-        if parts.gate.may_read(principal, version.version_id)
-    ]
+    versions = sorted(
+        parts.catalog.versions_of(document_id), key=lambda version: version.number, reverse=True
+    )
+    passed = (parts.gate.open_version(principal, version) for version in versions)
+    readable = [version for version in passed if version is not None]
     if not readable:
         raise NotFound(NOT_FOUND)
-    return sorted(readable, key=lambda version: version.number, reverse=True)
+    return readable
 
 
-def _chunk_at(
-    parts: ServiceParts, principal: Principal, version_id: VersionId, start: int
-) -> Chunk | None:
-    authorized = parts.gate.authorize(principal, parts.catalog.chunks_of(version_id))
-    chunks = [each.found.chunk for each in authorized]
-    return next((chunk for chunk in chunks if chunk.start <= start < chunk.end), None)
+def _may_explain(parts: ServiceParts, principal: Principal, document_id: DocumentId) -> bool:
+    return "auditor" in principal.roles or parts.catalog.owns(principal, document_id)
 
 
-def _pages_of(parts: ServiceParts, version: Version) -> bytes:
-    """Return the PDF whose pages the version's words stand on: itself or its rendition."""
-    if version.media_type == PDF:
-        return parts.originals.read(version.original)
-    try:
-        return parts.originals.rendition_path(version.original).read_bytes()
-    except OSError as error:
-        raise NotFound(NOT_FOUND) from error
+def _ground(weighed: Weighed) -> AccessGround:
+    ground = weighed.ground
+    return AccessGround(
+        effect=ground.effect.value,
+        principal=f"{ground.principal.kind} {ground.principal.name}",
+        place=ground.place,
+        through=list(weighed.through),
+        expires_at=ground.expires_at,
+        decided=weighed.decided,
+    )
 
 
-def _marks(
-    parts: ServiceParts, version: Version, number: int, start: int, end: int
-) -> Sequence[Box]:
-    if end <= start:
-        return []
-    words = parts.catalog.words_of(version.version_id, first_page=number, last_page=number)
-    return line_boxes(words, start, end)
+def _marking_header(version: Version) -> dict[str, str]:
+    """Return the marking as a header; a marking that HTTP cannot carry is written in escapes."""
+    return {MARKING_HEADER: quote(version.marking, safe=" -,.()")} if version.marking else {}
 
 
 def _from_word(text: str, available: int) -> str:
@@ -213,4 +252,5 @@ def _summary(version: Version, source: str) -> DocumentSummary:
         media_type=version.media_type,
         page_count=version.page_count,
         published_at=version.published_at,
+        marking=version.marking,
     )

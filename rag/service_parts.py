@@ -22,9 +22,9 @@ from audit.errors import RecordSilent
 from audit.events import AccessDenied
 from audit.log import AuditLog
 from audit.verify import Verdict
-from corpus.access import Gate, Principal
+from corpus.access import AuthorizedVersion, Gate, Principal
 from corpus.catalog import Catalog
-from corpus.documents import Version, VersionId
+from corpus.documents import VersionId
 from corpus.errors import UnknownDocument, UnknownSource, UnknownVersion
 from corpus.index import VectorIndex
 from corpus.originals import Originals
@@ -244,12 +244,15 @@ def denials_recorded(parts: ServiceParts, principal: Principal, what: str) -> It
         raise NotFound(NOT_FOUND) from error
 
 
-def readable_version(parts: ServiceParts, principal: Principal, version_id: str) -> Version:
+def readable_version(
+    parts: ServiceParts, principal: Principal, version_id: str
+) -> AuthorizedVersion:
     """Return a version that has passed the gate for this person.
 
     Raises:
         NotFound: There is none, or the person may not read it.
     """
-    if not parts.gate.may_read(principal, VersionId(version_id)):
+    opened = parts.gate.open_version(principal, parts.catalog.version(VersionId(version_id)))
+    if opened is None:
         raise NotFound(NOT_FOUND)
-    return parts.catalog.version(VersionId(version_id))
+    return opened

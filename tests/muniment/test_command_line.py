@@ -64,7 +64,7 @@ def test_every_command_is_documented() -> None:
 
 def test_every_documented_command_exists() -> None:
     written = (CHECKOUT / "docs" / "commands.md").read_text()
-    named = re.findall(r"^\| `muniment ([a-z]+(?: [a-z]+)?)", written, re.MULTILINE)
+    named = re.findall(r"^\| `muniment ([a-z]+(?: [a-z]+(?:-[a-z]+)?)?)", written, re.MULTILINE)
 
     assert set(named) <= {name for name, _ in commands()}
 

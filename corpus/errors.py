@@ -13,6 +13,7 @@ CorpusError
  ├─ UnknownVersion
  ├─ UnknownRun
  ├─ UnknownHold
+ ├─ ScheduleInvalid
  ├─ AccessInvalid
  └─ Held
 """
@@ -72,6 +73,10 @@ class UnknownRun(CorpusError):
 
 class UnknownHold(CorpusError):
     """No legal hold has this id."""
+
+
+class ScheduleInvalid(CorpusError):
+    """A cron line or a time zone that is none."""
 
 
 class Held(CorpusError):

@@ -1,16 +1,51 @@
 """How each source is gone over, and when by itself."""
 
 import json
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sql
+from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 
 from corpus import tables
 from corpus.database import Part
 from corpus.documents import SourceId
+from corpus.errors import ScheduleInvalid
 from corpus.records import Intake
 from corpus.tables import PRESENT
+
+CRON_FIELDS = 5
+
+
+def next_after(cron: str, zone: str, moment: datetime) -> datetime:
+    """Return the first time after a moment that a cron line names, in UTC.
+
+    Args:
+        cron: Five fields: minute, hour, day of the month, month, day of the week.
+        zone: As IANA names it, such as "Europe/London"; the line is read in its time.
+        moment: With a zone.
+
+    Raises:
+        ScheduleInvalid: The line or the zone is none, or the line names no time at all.
+    """
+    try:
+        local = moment.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ScheduleInvalid(
+            f"There is no time zone {zone!r}. Name one as IANA does, such as Europe/London."
+        ) from error
+    if len(cron.split()) != CRON_FIELDS:
+        raise ScheduleInvalid(
+            f"{cron!r} is no cron line. Write five fields: minute, hour, day of the month, "
+            "month, day of the week, such as '30 2 * * 1-5'."
+        )
+    try:
+        found: datetime = croniter(cron, local).get_next(datetime)
+    except (CroniterBadCronError, CroniterBadDateError) as error:
+        raise ScheduleInvalid(f"{cron!r} is no cron line: {error}.") from error
+    return found.astimezone(UTC)
 
 
 class Intakes(Part):
@@ -26,8 +61,17 @@ class Intakes(Part):
         return Intake() if row is None else _intake(row)
 
     def set_intake(self, source_id: SourceId, intake: Intake) -> None:
-        """Say how a source is gone over from its next run on."""
+        """Say how a source is gone over from its next run on, and when by itself.
+
+        Raises:
+            ScheduleInvalid: The cron line or the time zone is none.
+        """
         table = tables.intake
+        if intake.cron:
+            following = next_after(intake.cron, intake.zone, self._clock())
+            intake = replace(intake, next_at=following)
+        else:
+            intake = replace(intake, next_at=None)
         values = {
             "url": intake.url,
             "include": json.dumps(intake.include),

@@ -5,7 +5,6 @@ IngestError
 ├── SourceMissing    the folder itself is not there; the run cannot start
 │   └── SourceAway   the same, and it may be back soon
 ├── SourceAsks       so much is gone that somebody has to say whether that is right
-├── ScheduleInvalid  a cron line or time zone is none
 ├── StorageFailed    nothing can be written any more; the run stops
 └── RecordFailed     the record cannot be written; the run stops
 """
@@ -50,10 +49,6 @@ class SourceAsks(IngestError):
     def __init__(self, message: str, *, gone: int) -> None:
         super().__init__(message)
         self.gone = gone
-
-
-class ScheduleInvalid(IngestError):
-    """A cron line or a time zone that is none."""
 
 
 class StorageFailed(IngestError):

@@ -129,7 +129,7 @@ class DurableJobs:
         for handle in DBOS.resume_workflows(ids) if ids else ():
             try:
                 handle.get_result()
-            except Exception as error:  # its run is gone over again and says what is wrong
+            except Exception as error:  # noqa: BLE001 - its run is gone over again and says it
                 log.warning("document.unfinished error=%s", type(error).__name__)
         return len(ids)
 

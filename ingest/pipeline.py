@@ -25,7 +25,7 @@ from corpus.index import Point, VectorIndex
 from corpus.index.bm25 import Bm25Encoder
 from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
-from corpus.records import FileOutcome, Intake, KnownFile, PlannedFile, Run, RunId, Source
+from corpus.records import FileOutcome, KnownFile, PlannedFile, Run, RunId
 from corpus.runs import utc_now
 from corpus.tables import CANCELLED, PAUSED, QUEUED
 from ingest.chunking import index_text, search_text
@@ -37,10 +37,10 @@ from ingest.errors import (
     StorageFailed,
 )
 from ingest.parts import PART_MARK
-from ingest.places import open_place
+from ingest.places import Places
 from ingest.quarantine import Reason
 from ingest.settings import IngestSettings
-from ingest.sources import ExcludedFile, FoundFile, Listed, Place, Rules, UnreadableFile, sha256_of
+from ingest.sources import ExcludedFile, FoundFile, Listed, Rules, UnreadableFile, sha256_of
 from ingest.steps import OpenPlace, Steps, refused
 
 LISTED_AT_ONCE = 500
@@ -170,7 +170,6 @@ class Pipeline:
         self.vectors = vectors
         self._vectors = vectors or embedder
         self._bm25 = bm25
-        self._open_place = places or open_place
         self.steps = Steps(
             catalog=catalog,
             originals=originals,
@@ -179,14 +178,9 @@ class Pipeline:
             bm25=bm25,
             record=record,
             settings=settings,
-            open_place=self._open_place,
+            open_place=places or Places(),
             clock=clock,
         )
-
-    def place_of(self, source: Source) -> tuple[Place, Intake]:
-        """Return access to a source, and how it is gone over."""
-        intake = self.catalog.intake(source.source_id)
-        return self._open_place(source, intake), intake
 
     def recover(self, *, of_workers: Collection[str] | None = None) -> None:
         """Put right what a crash left: afterwards catalog and index tell the same.
@@ -325,7 +319,9 @@ class Pipeline:
                     version_id,
                     access_list,
                     vector,
-                    self._bm25.encode_text(index_text(chunk.title, chunk.chunk, chunk.text)),
+                    self._bm25.encode_text(
+                        index_text(chunk.title, chunk.chunk, chunk.text, path=chunk.path)
+                    ),
                     live=True,
                 )
                 for chunk, vector in zip(found, dense, strict=True)
@@ -358,7 +354,8 @@ class _Sync:
         self._started = perf_counter()
         self._before = dict(pipeline.steps.seconds)
         self._loose: set[OriginalHash] = set()
-        self._place, intake = pipeline.place_of(self._source)
+        self._place = pipeline.steps.place_of(run.run_id)
+        intake = self._catalog.intake(run.source_id)
         self._gone_share = (
             pipeline.settings.gone_share if intake.gone_share is None else intake.gone_share
         )

@@ -128,6 +128,9 @@ class Place(Protocol):
             SourceAway: The place does not answer any more.
         """
 
+    def close(self) -> None:
+        """Let go of it; used again, it is opened again."""
+
 
 @dataclass(slots=True)
 class Folder:
@@ -174,6 +177,9 @@ class Folder:
                     f"The folder {root} is away ({error.strerror}). Is the share mounted?"
                 ) from error
             raise unreadable(error) from error
+
+    def close(self) -> None:
+        """See ``Place``."""
 
 
 def list_folder(folder: Path) -> list[Listed]:

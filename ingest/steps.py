@@ -20,7 +20,7 @@ from corpus.catalog import Catalog
 from corpus.documents import ChunkId, OriginalHash, Version, VersionId
 from corpus.errors import UnknownVersion
 from corpus.index import Point, VectorIndex
-from corpus.index.bm25 import Bm25Encoder
+from corpus.index.bm25 import Bm25Encoder, IndexedText
 from corpus.originals import Originals
 from corpus.records import FileOutcome, Intake, PlannedFile, RunId, Source
 from corpus.vectors import FloatMatrix
@@ -69,7 +69,7 @@ class _Texts:
 
     version: Version
     meanings: list[str]
-    words: list[str]
+    words: list[IndexedText]
     chunk_ids: list[ChunkId]
 
 
@@ -127,6 +127,8 @@ class Steps:
         """End the jails; they start again when they are needed."""
         with self._lock:
             readers, self._readers = self._readers, None
+            for collected in self._collected.values():
+                collected.place.close()
             self._collected.clear()
         if readers is not None:
             readers.close()
@@ -165,7 +167,7 @@ class Steps:
             _Texts(
                 self._catalog.version(planned[1].version_id),
                 [search_text(one.title, one.chunk, one.text) for one in found],
-                [index_text(one.title, one.chunk, one.text) for one in found],
+                [index_text(one.title, one.chunk, one.text, path=one.path) for one in found],
                 [one.chunk_id for one in found],
             )
         )
@@ -175,6 +177,10 @@ class Steps:
         planned = self._catalog.planned_file(sequence)
         if planned is not None and planned[1].version_id is not None:
             self._publish_together(planned)
+
+    def place_of(self, run_id: RunId) -> Place:
+        """Return access to the source of a run, open until ``close``."""
+        return self._collected_for(run_id).place
 
     def refuse(
         self, run_id: RunId, file: PlannedFile, source: Source, refusal: Quarantined
@@ -207,7 +213,7 @@ class Steps:
                 place = self._open_place(source, self._catalog.intake(source.source_id))
                 self._collected[run_id] = _Collected(source, place)
                 while len(self._collected) > REMEMBERED:
-                    self._collected.popitem(last=False)
+                    self._collected.popitem(last=False)[1].place.close()
             return self._collected[run_id]
 
     def _reading(self) -> Readers:

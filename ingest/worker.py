@@ -4,16 +4,16 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from audit.errors import AuditError
 from corpus.catalog import Catalog, Run
-from corpus.errors import CorpusError
+from corpus.errors import CorpusError, ScheduleInvalid
+from corpus.intakes import next_after
 from ingest.erasing import Eraser
 from ingest.errors import IngestError, SourceAsks, SourceAway
 from ingest.pipeline import Pipeline
-from ingest.schedules import queue_due
 
 if TYPE_CHECKING:
     # Importing it starts half a second's worth of DBOS, which only a real worker needs.
@@ -162,3 +162,19 @@ class Worker:
         except (CorpusError, AuditError) as error:
             log.warning("%s.unavailable error=%s", what, type(error).__name__)
             return False
+
+
+def queue_due(catalog: Catalog, now: datetime) -> int:
+    """Queue a run of every source whose time has come; return how many.
+
+    However many times were missed, a source is gone over once. While a run of it waits, no
+    second one is queued, and two runs of a source never go on at the same time.
+    """
+    queued = 0
+    for source_id, intake in catalog.due_sources(now):
+        with contextlib.suppress(ScheduleInvalid):  # it was valid when it was given
+            following = next_after(intake.cron, intake.zone, now)
+            if catalog.move_schedule(source_id, seen=intake.next_at, next_at=following):
+                catalog.queue_run(source_id)
+                queued += 1
+    return queued

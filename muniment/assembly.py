@@ -1,5 +1,6 @@
 """Put the parts together: the one place where programs, libraries and settings meet."""
 
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from corpus.index import VectorIndex, open_index
 from corpus.index.bm25 import Bm25Encoder
 from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
+from corpus.word_vectors import WordVectors
 from ingest.pipeline import Pipeline
+from ingest.places import Places
 from ingest.settings import IngestSettings
+from muniment.errors import SettingsInvalid
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
 from rag.assistant import Assistant
@@ -65,6 +69,27 @@ def ingest_settings(settings: Settings) -> IngestSettings:
     )
 
 
+def read_credentials(settings: Settings) -> dict[str, dict[str, object]]:
+    """What sources behind an address need to let us in, by their name.
+
+    Raises:
+        SettingsInvalid: The file cannot be read, or others may read it too.
+    """
+    if not settings.source_credentials:
+        return {}
+    path = Path(settings.source_credentials).expanduser()
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsInvalid(
+                f"Others may read {path}, which holds passwords. Protect it: chmod 600 {path}"
+            )
+        return dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(
+            f"The file of MUNIMENT_SOURCE_CREDENTIALS cannot be read: {error}."
+        ) from error
+
+
 @contextmanager
 def open_house(
     settings: Settings, *, worker: bool, serves_questions: bool = False
@@ -110,6 +135,7 @@ def open_house(
                 settings=ingest_settings(settings),
                 clock=utc_now,
                 vectors=vectors,
+                places=Places(read_credentials(settings)),
             )
         assistant = Assistant(
             catalog=catalog,
@@ -119,6 +145,7 @@ def open_house(
             bm25=bm25,
             model=model,
             record=record,
+            word_vectors=_load_word_vectors(settings, embedder),
             current=identity.current,
         )
         yield House(
@@ -137,6 +164,10 @@ def open_house(
             assistant=assistant,
             pipeline=pipeline,
         )
+
+
+def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
+    return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
 
 
 def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:

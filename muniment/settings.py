@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     maximum_file_megabytes: int = Field(
         200, ge=1, description="A larger file is quarantined instead of being read."
     )
+    source_credentials: str = Field(
+        "", description="TOML file of what sources behind an address need to let Muniment in."
+    )
     gone_percent: int = Field(
         20,
         ge=0,
@@ -138,6 +141,13 @@ class Settings(BaseSettings):
     checkpoint_mail_to: str = Field("", description="Whom that message is for.")
     heartbeat_minutes: int = Field(
         5, ge=1, description="How often the record says that it is alive."
+    )
+    export_schedule: str = Field(
+        "", description="Times at which the record is exported, as cron writes them (UTC)."
+    )
+    export_folder: str = Field("", description="Folder that these exports are written to.")
+    export_format: Literal["bundle", "ocsf", "cef", "syslog", "csv", "parquet", "pdf", "jsonl"] = (
+        Field("bundle", description="Form of these exports.")
     )
 
     @field_validator("data")

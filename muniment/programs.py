@@ -13,6 +13,7 @@ from audit.events import SystemStarted, SystemStopped
 from ingest.worker import Worker
 from muniment.assembly import House, open_house
 from muniment.listening import serve_application
+from muniment.record_exports import exporting
 from muniment.record_programs import keeping, note_unclean_end
 from muniment.settings import Settings
 from rag.service import ServiceParts, create_service
@@ -27,6 +28,7 @@ def serve_rag(settings: Settings, *, host: str) -> None:
         open_house(settings, worker=True, serves_questions=True) as house,
         keeping(house.record, settings),
         _on_record(house),
+        exporting(house.record, settings),
         working(house),
     ):
         serve_application(

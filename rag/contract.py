@@ -259,11 +259,14 @@ class Share(Wire):
     person: str = Field(min_length=1, max_length=200)
 
 
+Complaint = Literal["", "wrong", "incomplete", "outdated", "not_cited", "should_answer"]
+
+
 class Feedback(Wire):
     """What a reader thinks of an answer."""
 
     helpful: bool
-    reason: Literal["", "wrong", "incomplete", "outdated", "not_cited", "should_answer"] = ""
+    reason: Complaint = ""
     note: str = Field(default="", max_length=2_000)
     document_id: str | None = Field(default=None, description="Where the answer really stands.")
     page: int | None = Field(default=None, ge=0, description="Counts from 0.")

@@ -100,6 +100,7 @@ class Routes:
             Route("/page/{version}/{number:int}.png", self.page_image),
             Route("/original/{version}", self.original),
             Route("/turn/{turn}/events", self.events),
+            Route("/conversation/{conversation}/{format}", self.conversation),
             Route("/audit/export", self.export),
             Route("/ready", self.ready),
             Mount("/assets", StaticFiles(directory=HERE / "static")),
@@ -162,6 +163,16 @@ class Routes:
         """Pass on the events of a turn as they come."""
         turn = request.path_params["turn"]
         return await self._pass_on(request, f"/v1/turns/{turn}/events", turn)
+
+    async def conversation(self, request: Request) -> Response:
+        """Pass on a conversation as a download, in the form that the address names."""
+        conversation = request.path_params["conversation"]
+        return await self._pass_on(
+            request,
+            f"/v1/conversations/{conversation}/export",
+            conversation,
+            parameters={"format": request.path_params["format"]},
+        )
 
     async def export(self, request: Request) -> Response:
         """Pass on the record as a download, in the form and narrowed as the address says."""

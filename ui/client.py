@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -18,13 +19,16 @@ from rag.contract import (
     ConversationSummary,
     DocumentDetail,
     DocumentList,
+    Feedback,
     IngestionStatus,
     PassageView,
     Person,
     Problem,
     RecordState,
+    Rename,
     RunView,
     Session,
+    Share,
     SignIn,
     StartRun,
     Turn,
@@ -85,9 +89,21 @@ class Client:
         """Return who is signed in."""
         return self._send("GET", "/v1/session", Person)
 
-    def ask(self, question: str, *, conversation_id: str | None, quotes_only: bool) -> Turn:
+    def ask(
+        self,
+        question: str,
+        *,
+        conversation_id: str | None,
+        quotes_only: bool,
+        instead_of: str | None = None,
+    ) -> Turn:
         """Ask; the turn that comes back is still running."""
-        ask = Ask(question=question, conversation_id=conversation_id, quotes_only=quotes_only)
+        ask = Ask(
+            question=question,
+            conversation_id=conversation_id,
+            quotes_only=quotes_only,
+            instead_of=instead_of,
+        )
         return self._send("POST", "/v1/ask", Turn, ask)
 
     def stop(self, turn_id: str) -> Turn:
@@ -105,6 +121,23 @@ class Client:
     def delete_conversation(self, conversation_id: str) -> None:
         """Delete a conversation of the person's own."""
         self._request("DELETE", f"/v1/conversations/{conversation_id}")
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        """Give a conversation of the person's own another title."""
+        self._request("POST", f"/v1/conversations/{conversation_id}/title", Rename(title=title))
+
+    def share(self, conversation_id: str, person: str) -> None:
+        """Let a colleague read a conversation; ``NotFound`` where nobody is called so."""
+        self._request("POST", f"/v1/conversations/{conversation_id}/shares", Share(person=person))
+
+    def unshare(self, conversation_id: str, person: str) -> None:
+        """Let a colleague read a conversation no longer."""
+        where = f"/v1/conversations/{conversation_id}/shares/{quote(person, safe='')}"
+        self._request("DELETE", where)
+
+    def judge(self, turn_id: str, feedback: Feedback) -> None:
+        """Say what the person thinks of an answer."""
+        self._request("POST", f"/v1/turns/{turn_id}/feedback", feedback)
 
     def documents(self, *, query: str = "", limit: int = 100, offset: int = 0) -> DocumentList:
         """Return the documents the person may read, ordered by title."""

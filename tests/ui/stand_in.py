@@ -34,6 +34,7 @@ from rag.contract import (
     DocumentRelied,
     DocumentSummary,
     DraftDelta,
+    Feedback,
     FileView,
     IngestionStatus,
     Mark,
@@ -44,9 +45,11 @@ from rag.contract import (
     Problem,
     Readiness,
     RecordState,
+    Rename,
     RunView,
     Sentence,
     Session,
+    Share,
     SignIn,
     SourceView,
     StartRun,
@@ -229,10 +232,14 @@ def done(name: str, question: str, answer: Answer) -> Conversation:
 
 
 RETAIN = "How long do we keep customer identification records, and who can approve early deletion?"
+JUDGED: dict[str, Feedback] = {}
 CONVERSATIONS = {
     "retention": done("retention", RETAIN, ANSWER),
     "revenue": done("revenue", "What was our revenue in Norway last quarter?", REFUSAL),
     "hostile": done("hostile", HOSTILE, HOSTILE_ANSWER),
+    "title": done("title", "What was our revenue in Denmark last quarter?", REFUSAL),
+    "again": done("again", "What was our revenue in Sweden last quarter?", REFUSAL),
+    "shared": done("shared", RETAIN, ANSWER).model_copy(update={"owner": "tom.visser"}),
 }
 RUNNING: dict[str, float] = {}
 TOKENS: dict[str, str] = {}
@@ -287,10 +294,16 @@ def ask(body: Ask, who: Who) -> Turn:
         state="running",
     )
     earlier = CONVERSATIONS.get(name)
+    kept = list(earlier.turns) if earlier else []
+    for place, item in enumerate(kept):
+        if item.turn_id == body.instead_of:
+            del kept[place:]
+            break
     CONVERSATIONS[name] = Conversation(
         conversation_id=name,
         title=earlier.title if earlier else body.question,
-        turns=[*(earlier.turns if earlier else []), turn],
+        turns=[*kept, turn],
+        owner=who.name,
     )
     RUNNING[turn.turn_id] = time.monotonic()
     return turn
@@ -367,6 +380,31 @@ def conversation(conversation_id: str, who: Who) -> Conversation:
     if conversation_id not in CONVERSATIONS:
         raise HTTPException(404, "There is no such conversation.")
     return CONVERSATIONS[conversation_id]
+
+
+@app.post("/v1/conversations/{conversation_id}/title", status_code=204)
+def rename(conversation_id: str, body: Rename, who: Who) -> None:
+    found = CONVERSATIONS[conversation_id]
+    CONVERSATIONS[conversation_id] = found.model_copy(update={"title": body.title})
+
+
+@app.post("/v1/conversations/{conversation_id}/shares", status_code=204)
+def share(conversation_id: str, body: Share, who: Who) -> None:
+    if body.person not in PEOPLE:
+        raise HTTPException(404, "There is nothing here.")
+    found = CONVERSATIONS[conversation_id]
+    people = [*found.shared_with, body.person]
+    CONVERSATIONS[conversation_id] = found.model_copy(update={"shared_with": people})
+
+
+@app.post("/v1/turns/{turn_id}/feedback", status_code=204)
+def judge(turn_id: str, body: Feedback, who: Who) -> None:
+    JUDGED[turn_id] = body
+
+
+@app.get("/v1/turns/{turn_id}/feedback")
+def judged(turn_id: str, who: Who) -> Feedback:
+    return JUDGED[turn_id]
 
 
 @app.get("/v1/documents")

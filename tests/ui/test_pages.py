@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 from ui.client import Client
 
@@ -37,6 +38,10 @@ def words(page: AppTest) -> str:
 
 def labels(page: AppTest) -> list[str]:
     return [button.label for button in page.button]
+
+
+def field(page: AppTest, name: str) -> TextInput:
+    return next(item for item in page.text_input if item.label == name)
 
 
 def test_nobody_signed_in_sees_nothing() -> None:
@@ -82,6 +87,56 @@ def test_stop_ends_the_turn_and_says_so(client: Client) -> None:
 
     assert not page.exception
     assert "Stopped, so this is incomplete" in words(page)
+
+
+def test_an_answer_is_judged_with_one_click(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    page.button(key="up-turn-retention").click().run()
+
+    assert not page.exception
+    assert "Thank you" in page.toast[0].value
+
+
+def test_a_conversation_gets_another_title_from_its_menu(client: Client) -> None:
+    page = shown_at(client, "ask", c="title")
+
+    field(page, "Title").set_value("Figures we lack")
+    next(button for button in page.button if button.label == "Rename").click().run()
+
+    assert not page.exception
+    assert "Figures we lack" in words(page)
+
+
+def test_sharing_with_a_name_nobody_has_is_a_sentence(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    field(page, "Share with").set_value("nobody")
+    next(button for button in page.button if button.label == "Share").click().run()
+
+    assert not page.exception
+    assert page.error[0].value == "There is nobody of this name here."
+
+
+def test_a_question_is_changed_and_asked_in_the_old_ones_place(client: Client) -> None:
+    page = shown_at(client, "ask", c="again")
+
+    again = next(area for area in page.text_area if area.label == "Question")
+    again.set_value("What was revenue in Norway in 2031?")
+    next(button for button in page.button if button.label == "Ask again").click().run()
+
+    assert not page.exception
+    assert "What was revenue in Norway in 2031?" in words(page)
+    assert "Stop" in labels(page)
+
+
+def test_a_conversation_of_a_colleagues_can_only_be_read(client: Client) -> None:
+    page = shown_at(client, "ask", c="shared")
+
+    assert not page.exception
+    assert "shares this conversation with you" in words(page)
+    assert not page.chat_input
+    assert not {"Rename", "Share", "Helpful"} & set(labels(page))
 
 
 def test_an_answer_lists_its_sources_as_buttons(client: Client) -> None:

@@ -28,8 +28,9 @@ from ui.components import (
     table,
 )
 from ui.errors import NotFound
-from ui.session import client, local_time, now
+from ui.session import client, local_time, now, person
 from ui.text import label
+from ui.views import threads
 
 EXAMPLES = (
     "How soon must a complaint be acknowledged?",
@@ -79,24 +80,27 @@ def show() -> None:
         st.query_params.clear()
         st.info("This conversation is not here any more.", icon=":material/chat_bubble:")
         return
+    own = conversation.owner in {"", person().name}
     place = _chosen_place(conversation.turns)
     # The columns stay when the panel closes (hidden by style): a changed layout would mount the
     # answer anew, and the keyboard's focus on a chip would fall to the page.
     with st.container(key="sheet"):
         left, right = st.columns(COLUMNS, gap="large")
     with left:
-        _title(conversation)
-        _turns(service, conversation.turns, place)
+        threads.head(service, conversation, own=own, title=_title(conversation))
+        _turns(service, conversation.turns, place, own=own)
     if place is not None:
         with right:
             _panel(service, place)
-    _composer(service, conversation_id)
+    if own:
+        _composer(service, conversation_id)
 
 
-def _title(conversation: Conversation) -> None:
+def _title(conversation: Conversation) -> str:
+    """Return the title where it says more than the first question does."""
     first = conversation.turns[0].question if conversation.turns else ""
-    if not first.startswith(conversation.title.rstrip("….").rstrip()):
-        st.header(label(conversation.title, limit=60), anchor=False)
+    said = first.startswith(conversation.title.rstrip("….").rstrip())
+    return "" if said else conversation.title
 
 
 def _sidebar(service: Client, open_id: str) -> None:
@@ -131,6 +135,7 @@ def _conversation_list(summaries: list[ConversationSummary], open_id: str) -> No
             shown = day
         st.button(
             label(summary.title, limit=60),
+            icon=":material/group:" if summary.shared_by else None,
             key=f"conversation-{summary.conversation_id}",
             type="secondary" if summary.conversation_id == open_id else "tertiary",
             width="stretch",
@@ -185,17 +190,23 @@ def _composer(service: Client, conversation_id: str) -> None:
         _ask(service, question.strip(), conversation_id)
 
 
-def _ask(service: Client, question: str, conversation_id: str) -> None:
+def _ask(
+    service: Client, question: str, conversation_id: str, *, instead_of: str | None = None
+) -> None:
     turn = service.ask(
         question,
         conversation_id=conversation_id or None,
         quotes_only=bool(st.session_state.get("quotes_only")),
+        instead_of=instead_of,
     )
     st.query_params.from_dict({"c": turn.conversation_id})
     st.rerun()
 
 
-def _turns(service: Client, turns: list[Turn], place: Place | None) -> None:
+def _turns(service: Client, turns: list[Turn], place: Place | None, *, own: bool) -> None:
+    def ask_again(turn: Turn, question: str) -> None:
+        _ask(service, question, turn.conversation_id, instead_of=turn.turn_id)
+
     for turn in turns:
         with st.container(key=f"question-{turn.turn_id}", horizontal=True):
             st.text(turn.question)
@@ -203,6 +214,8 @@ def _turns(service: Client, turns: list[Turn], place: Place | None) -> None:
             _running(service, turn)
         else:
             _answered(turn, turn.answer, place)
+            if own:
+                threads.foot(service, turn, turn.answer, ask_again)
 
 
 def _running(service: Client, turn: Turn) -> None:

@@ -89,8 +89,8 @@ def assemble(
         Quarantined: No page holds a word.
     """
     style = Style.of(pages)
-    furniture = _furniture(pages, style)
     headings = Headings(style, outline)
+    furniture = _furniture(pages, headings)
     writer = _Writer(pages)
     for number, page in enumerate(pages):
         heads, body, feet = _parted(page, furniture[number])
@@ -99,7 +99,7 @@ def assemble(
     return writer.finish(headings, title=title, properties=properties)
 
 
-def _furniture(pages: Sequence[PageContent], style: Style) -> list[_Furniture]:
+def _furniture(pages: Sequence[PageContent], headings: Headings) -> list[_Furniture]:
     """Return what of each page's rows are running headers, footers and page numbers.
 
     They are what the rows nearest to a page's edge share with other pages, or count with them.
@@ -109,7 +109,7 @@ def _furniture(pages: Sequence[PageContent], style: Style) -> list[_Furniture]:
     keys: list[dict[int, tuple[str, int]]] = []
     numbers: list[dict[int, int]] = []
     for number, page in enumerate(pages):
-        keys.append(_margin_rows(page, style))
+        keys.append(_margin_rows(page, number, headings))
         seen.update(keys[-1].values())
         numbers.append(_number_rows(page, number))
         offsets.update(set(numbers[-1].values()))
@@ -134,19 +134,25 @@ def _furniture(pages: Sequence[PageContent], style: Style) -> list[_Furniture]:
     return marked
 
 
-def _margin_rows(page: PageContent, style: Style) -> dict[int, tuple[str, int]]:
+def _margin_rows(page: PageContent, number: int, headings: Headings) -> dict[int, tuple[str, int]]:
     """Return for the rows in the page's margins what is compared between pages.
 
-    A running header may hold a number that changes; "Section 2" in large type is none.
+    A running header may hold a number that changes; "Section 2" in large or bold type is none,
+    nor is what the outline names on that page.
     """
+    style = headings.style
     margin = page.words.height * MARGIN_SHARE
     low = page.words.height - margin
     found = {}
     for place, row in enumerate(page.rows):
         if row[0].y1 < margin or row[0].y0 > low:
-            text = page.text(merged(row)).lower()
+            text = page.text(merged(row))
+            if headings.in_outline(number, text):
+                continue
             large = row[0].size >= LARGER * style.body_size
-            found[place] = (text if large else _DIGITS.sub("#", text), round(row[0].y0 / 6))
+            heading = large or (row[0].bold and style.bold_stands_out)
+            text = text.lower() if heading else _DIGITS.sub("#", text.lower())
+            found[place] = text, round(row[0].y0 / 6)
     return found
 
 

@@ -129,6 +129,10 @@ class Headings:
             found[number] = min(DEEPEST, level)
         return found
 
+    def in_outline(self, page: int, text: str) -> bool:
+        """Say whether the file's own table of contents names a line on a page."""
+        return page in self._named and self._level_in_outline(page, text) is not None
+
     def numbered(self, text: str) -> bool:
         """Say whether a line begins with the number or name of a section."""
         return bool(_NUMBER.match(text) or _PART.match(text) or _ITEM.match(text))

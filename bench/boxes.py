@@ -1,0 +1,79 @@
+"""Whether the text under a chunk's stored boxes is the chunk's text, read by another library.
+
+    python -m bench boxes
+
+Takes chunks at random (a fixed seed) from the PDFs that ``bench parsing`` reads, marks each with
+its boxes as a citation would be, and reads with pdfminer.six which letters stand in them.
+"""
+
+import random
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.parsing import data_files
+from corpus.documents import line_boxes
+from ingest.chunking import cut
+from ingest.errors import Quarantined
+from ingest.parsers import pdf
+from ingest.settings import Limits
+from tests.ingest.marks import Marked, agreement, letters_of
+
+CHUNKS = 200
+SEED = 3
+MATCHING = 0.98
+"""F1 of letters from which a chunk counts as found under its boxes."""
+
+
+def main() -> None:
+    """Print how many chunks match, by file and in all."""
+    console = Console(width=110)
+    chosen = _choose(data_files(), CHUNKS)
+    scores: dict[str, list[float]] = {}
+    for file, chunks in chosen.items():
+        letters = letters_of(file, {box.page for chunk in chunks for box in chunk.boxes})
+        scores[file.name] = [agreement(chunk, letters) for chunk in chunks]
+    table = Table(title=f"Letters under the boxes of {sum(map(len, scores.values()))} chunks")
+    for name in ("file", "chunks", "match", "least F1"):
+        table.add_column(name, justify="left" if name == "file" else "right")
+    for name, found in sorted(scores.items(), key=lambda item: min(item[1])):
+        matches = sum(score >= MATCHING for score in found)
+        if matches < len(found):
+            table.add_row(name, str(len(found)), str(matches), f"{min(found):.3f}")
+    everything = [score for found in scores.values() for score in found]
+    matches = sum(score >= MATCHING for score in everything)
+    table.add_row("all files", str(len(everything)), str(matches), "", style="bold")
+    console.print(table)
+    console.print(
+        f"{matches / len(everything):.1%} match (F1 of letters at least {MATCHING}), "
+        f"{sum(score == 1 for score in everything) / len(everything):.1%} exactly; mean F1 "
+        f"{statistics.fmean(everything):.4f}. Files listed are those with a chunk that does not."
+    )
+
+
+def _choose(files: Sequence[Path], wanted: int) -> dict[Path, list[Marked]]:
+    """Return chunks at random, each file with the same chance, by file."""
+    chance = random.Random(SEED)  # noqa: S311
+    picks = Counter(chance.choices(files, k=3 * wanted))
+    chosen: dict[Path, list[Marked]] = {}
+    missing = wanted
+    for file in picks:
+        if not missing:
+            break
+        try:
+            parsed = pdf.parse(file, Limits(ocr="off"))
+        except Quarantined:
+            continue
+        chunks = cut(parsed)
+        some = chance.sample(chunks, min(missing, len(chunks), picks[file]))
+        missing -= len(some)
+        words = list(parsed.words)
+        chosen[file] = [
+            Marked(parsed.text[chunk.start : chunk.end], line_boxes(words, chunk.start, chunk.end))
+            for chunk in some
+        ]
+    return chosen

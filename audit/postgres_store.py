@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -37,7 +38,7 @@ _entry = sql.Table(
     sql.Column("pid", sql.Text),
     sql.Column("matter", sql.Text),
     sql.Column("outcome", sql.Text),
-    sql.Column("documents", sql.ARRAY(sql.Text)),
+    sql.Column("documents", ARRAY(sql.Text)),
 )
 _payload = sql.Table(
     "audit_payload",

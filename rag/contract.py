@@ -497,7 +497,8 @@ class AuditLook(AuditFilters):
 class AuditExport(AuditFilters):
     """What of the record is handed out, and in which form."""
 
-    format: str = Field(default="jsonl", max_length=20, description="One of RecordState.formats.")
+    format: Literal["bundle", "ocsf", "cef", "syslog", "csv", "parquet", "pdf", "jsonl"] = "jsonl"
+    matter: str = Field(default="", max_length=200, description="Only what is of this matter.")
     payloads: bool = Field(default=True, description="Whether names and texts go with it.")
 
 

@@ -12,6 +12,7 @@ RagError
 ├── InvalidPassword    a new password that is too short or too common
 ├── UnknownAccount     no account of this name
 ├── AccountExists      the name is taken
+├── KeptByHold         a legal hold keeps what was to be deleted
 └── QuestionsInvalid   a file of evaluation questions that cannot be used
 """
 
@@ -66,6 +67,10 @@ class UnknownAccount(RagError):
 
 class AccountExists(RagError):
     """The name is taken."""
+
+
+class KeptByHold(RagError):
+    """A legal hold keeps what was to be deleted."""
 
 
 class QuestionsInvalid(RagError):

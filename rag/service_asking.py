@@ -14,12 +14,13 @@ from starlette.responses import Response
 from audit.events import (
     ConversationDeleted,
     ConversationViewed,
+    DeletionPrevented,
     SignedIn,
     SignedOut,
     SignInFailed,
 )
 from corpus.access import Gate, Named, Principal
-from corpus.documents import VersionId
+from corpus.documents import DocumentId, VersionId
 from rag.contract import (
     Answer,
     Ask,
@@ -33,7 +34,7 @@ from rag.contract import (
     Turn,
 )
 from rag.conversations import TurnEvent
-from rag.errors import NotFound, NotSignedIn, SignInRefused, TooManyAttempts
+from rag.errors import KeptByHold, NotFound, NotSignedIn, SignInRefused, TooManyAttempts
 from rag.service_parts import (
     InPerson,
     InService,
@@ -162,6 +163,7 @@ def delete_conversation(running: InService, principal: Reader, conversation_id: 
     parts = running.parts
     with denials_recorded(parts, principal, f"conversation {conversation_id}"):
         conversation = parts.conversations.conversation(principal.name, conversation_id)
+        _refuse_if_held(parts, principal, conversation)
         parts.record.append(ConversationDeleted(principal.name, conversation_id))
         for turn in conversation.turns:
             running.answering.stop(turn.turn_id)
@@ -172,6 +174,25 @@ def delete_conversation(running: InService, principal: Reader, conversation_id: 
 def search(running: InService, principal: Reader, asked: Search) -> SearchResult:
     """Find passages without answering."""
     return running.parts.assistant.search(asked.question, principal, limit=asked.limit)
+
+
+def _refuse_if_held(parts: ServiceParts, principal: Principal, conversation: Conversation) -> None:
+    """A hold on the person, or on a document the answers were made from, keeps a conversation."""
+    documents = [
+        DocumentId(passage.document_id)
+        for turn in conversation.turns
+        if turn.answer is not None
+        for passage in turn.answer.passages
+    ]
+    holds = parts.catalog.holds()
+    if hold := holds.on_person(principal.name) or holds.on_documents(documents):
+        conversation_id = conversation.conversation_id
+        parts.record.append(
+            DeletionPrevented(principal.name, hold.hold_id, "conversation", conversation_id)
+        )
+        raise KeptByHold(
+            "A legal hold keeps this conversation: it cannot be deleted until the hold is lifted."
+        )
 
 
 def for_reader(turn: Turn, principal: Principal, gate: Gate) -> Turn:

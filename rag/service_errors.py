@@ -23,6 +23,7 @@ from corpus.errors import CorpusError, OriginalMissing
 from rag.contract import Problem
 from rag.conversations import NOT_FOUND
 from rag.errors import (
+    KeptByHold,
     ModelBusy,
     ModelUnavailable,
     NotAllowed,
@@ -69,6 +70,7 @@ _STATUS_OF: Final[dict[type[RagError], int]] = {
     ModelUnavailable: 503,
     RecordUnavailable: 503,
     Unusable: 422,
+    KeptByHold: 409,
 }
 
 

@@ -44,7 +44,7 @@ from rag.contract import (
     StartRun,
     Turn,
 )
-from rag.errors import RagError
+from rag.errors import RagError, Unusable
 from rag.generation import ModelServer
 from rag.oversight import count_of, entries_of, overview, story
 from rag.service_parts import (
@@ -151,6 +151,8 @@ def export_record(
     running: InService, auditor: Auditor, wanted: Annotated[AuditExport, Query()]
 ) -> Response:
     """Hand out the record in one of its forms; that it was handed out is on record first."""
+    if wanted.format not in FORMS:
+        raise Unusable(f"The record is not handed out as {wanted.format}: {', '.join(FORMS)}.")
     selection = Selection(**wanted.model_dump(exclude={"format", "payloads", "outcome"}))
     download = stream_export(
         running.parts.record,

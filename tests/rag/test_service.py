@@ -33,6 +33,7 @@ from corpus.documents import (
     Version,
     Word,
 )
+from corpus.holds import HoldScope
 from corpus.index import VectorIndex, open_index
 from corpus.originals import Originals
 from rag import contract
@@ -873,6 +874,38 @@ def test_a_look_through_other_filters_is_another_look(house: House, client: Test
         "person=alice",
         "person=bob",
     ]
+
+
+@pytest.mark.parametrize("held", ["person", "document"])
+def test_a_hold_keeps_a_conversation_and_the_attempt_is_on_record(
+    house: House, client: TestClient, secret: Version, held: str
+) -> None:
+    alice = sign_in(client, "alice")
+    turn = ask(client, alice)
+    finished(client, alice, turn["turn_id"])
+    holds = house.parts.catalog.holds()
+    target = "Alice" if held == "person" else secret.document_id
+    hold = holds.place(HoldScope(held), target, reason="claim", by="counsel")
+    address = f"/v1/conversations/{turn['conversation_id']}"
+
+    refused = client.delete(address, headers=alice)
+
+    assert refused.status_code == 409
+    assert client.get(address, headers=alice).status_code == 200
+    attempt = house.parts.record.entries(newest_first=True, limit=1)[0]
+    assert (attempt.type, attempt.envelope["hold_id"]) == ("hold.prevent", hold.hold_id)
+    assert "conversation.delete" not in house.types_on_record()
+    holds.lift(hold.hold_id, by="counsel")
+    assert client.delete(address, headers=alice).status_code == 204
+
+
+def test_an_export_in_no_known_form_is_refused(house: House, client: TestClient) -> None:
+    who = sign_in(client, "auditor")
+
+    reply = client.get("/v1/audit/export?format=scroll", headers=who)
+
+    assert reply.status_code == 422
+    assert "export.audit" not in house.types_on_record()
 
 
 def test_the_state_of_the_record_is_told(house: House, client: TestClient) -> None:

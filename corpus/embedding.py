@@ -87,6 +87,7 @@ class Embedder:
 
     def __init__(self, files: _ModelFiles, engine: _Engine) -> None:
         self._engine = engine
+        self._files = files
         self.dimension = files.dimension
         self.fingerprint = files.fingerprint
         self.maximum_tokens = files.maximum_tokens
@@ -125,6 +126,11 @@ class Embedder:
             if progress is not None:
                 progress(start + len(places))
         return rows
+
+    def tokenizer(self) -> Tokenizer | None:
+        """Return what splits texts into the model's pieces; None where it is in Python alone."""
+        kept = self._files.transformer / "tokenizer.json"
+        return Tokenizer.from_file(str(kept)) if kept.exists() else None
 
     def embed_question(self, text: str) -> FloatVector:
         """Return float32[dimension] of unit length, computed on one thread.

@@ -26,6 +26,7 @@ from corpus.catalog import Catalog
 from corpus.documents import Box, VersionId, line_boxes
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
+from corpus.word_vectors import WordVectors
 from rag.citations import CheckedSentence, Quote, check_draft
 from rag.contract import (
     Answer,
@@ -180,6 +181,7 @@ class Assistant:
         bm25: The sparse encoder the index was made with.
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
+        word_vectors: Refine what retrieval finds word by word; None leaves that out.
         current: Returns somebody with the groups of this moment; None when they may no longer
             ask at all.
     """
@@ -194,6 +196,7 @@ class Assistant:
         bm25: Bm25Encoder,
         model: ModelServer | None,
         record: AuditLog,
+        word_vectors: WordVectors | None = None,
         current: Current = _unchanged,
     ) -> None:
         self._catalog = catalog
@@ -204,7 +207,12 @@ class Assistant:
         self._record = record
         self._current = current
         self._retriever = Retriever(
-            catalog=catalog, gate=gate, index=index, embedder=embedder, bm25=bm25
+            catalog=catalog,
+            gate=gate,
+            index=index,
+            embedder=embedder,
+            bm25=bm25,
+            word_vectors=word_vectors,
         )
 
     def answer(

@@ -1,16 +1,13 @@
 """Find the chunks that may answer a question, among those its asker may read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corpus.access import Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
-from corpus.documents import ChunkId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
-from rag.fusion import weighted_scores
-
-DEPTH = 60
-"""Chunks taken from each ranking before fusion."""
+from corpus.word_vectors import WordVectors
+from rag.ranking import Found, Ranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +17,25 @@ class Candidate:
     Attributes:
         chunk: Not yet checked by the gate.
         score: Fused score, 0 to 1 within one question.
+        found: What each retriever made of it.
     """
 
     chunk: UncheckedChunk
     score: float
+    found: Found = field(default=Found(), compare=False)
 
 
 class Retriever:
-    """Hybrid retrieval: dense and BM25 rankings of one engine, fused by their scores."""
+    """Ranks within what the asker may read now, and brings the chunks from the catalog.
+
+    Args:
+        catalog: Holds the chunks.
+        gate: Says what the asker may read.
+        index: Where candidates are found.
+        embedder: Must be the one the index was made with.
+        bm25: The encoder the index was made with.
+        word_vectors: None leaves closeness word by word out.
+    """
 
     def __init__(
         self,
@@ -37,29 +45,19 @@ class Retriever:
         index: VectorIndex,
         embedder: Embedder,
         bm25: Bm25Encoder,
+        word_vectors: WordVectors | None = None,
     ) -> None:
         self._catalog = catalog
         self._gate = gate
-        self._index = index
-        self._embedder = embedder
-        self._bm25 = bm25
+        self._ranker = Ranker(index=index, embedder=embedder, bm25=bm25, word_vectors=word_vectors)
 
     def retrieve(self, question: str, *, visible_to: Principal, limit: int) -> list[Candidate]:
         """Return at most `limit` candidates, best first; empty when the asker may read nothing."""
-        access_lists = self._gate.lists_for(visible_to)
-        if not access_lists:
-            return []
-        rankings = self._index.rankings(
-            dense=self._embedder.embed_question(question),
-            sparse=self._bm25.encode_question(question),
-            access_lists=access_lists,
-            limit=DEPTH,
-        )
-        fused = weighted_scores(
-            {scored.chunk_id: scored.score for scored in rankings.dense},
-            {scored.chunk_id: scored.score for scored in rankings.sparse},
-        )
+        ranked = self._ranker.rank(question, access_lists=self._gate.lists_for(visible_to))
         # More than asked for: what the catalog no longer holds as live falls out here.
-        scores = dict(fused[: limit * 2])
-        chunks = self._catalog.load_chunks([ChunkId(key) for key in scores])
-        return [Candidate(chunk, scores[chunk.chunk_id]) for chunk in chunks][:limit]
+        by_id = {one.chunk_id: one for one in ranked[: limit * 2]}
+        chunks = self._catalog.load_chunks(list(by_id))
+        return [
+            Candidate(chunk, by_id[chunk.chunk_id].score, by_id[chunk.chunk_id].found)
+            for chunk in chunks
+        ][:limit]

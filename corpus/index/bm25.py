@@ -1,28 +1,93 @@
-"""Sparse vectors of words for BM25, made in process and without any download."""
+"""What the word index holds of texts: BM25 weights, made in process and without any download."""
 
-import qdrant_edge
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from corpus.vectors import SparseVector
+from corpus.index import lexicon
+from corpus.vectors import QuestionTerms, SparseVector, Terms
+
+SATURATION = 0.9
+"""The k1 of BM25."""
+LENGTH_SHARE = 0.75
+"""The b of BM25."""
+USUAL_LENGTH = 120.0
+"""In terms and pairs. A constant, because an average over the index would tell of documents that
+the asker may not read."""
+HEADING_WEIGHT = 0.4
+"""Of a term in the headings above a chunk, beside 1 in its own text."""
+PAIR_WEIGHT = 0.35
+"""Of two neighbouring terms of a question, beside 1 for each alone."""
+MAXIMUM_CHARACTERS = 20_000
+"""Of a question that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedText:
+    """A chunk as the word index reads it.
+
+    Attributes:
+        body: Its own text.
+        headings: The headings above it, innermost last.
+        names: Title and file name of its document, on the first chunk of a version alone: that
+            chunk stands for the document when a question names one.
+    """
+
+    body: str
+    headings: tuple[str, ...] = ()
+    names: str = ""
 
 
 class Bm25Encoder:
-    """Turn texts and questions into term weights: English stemming and stop words.
+    """Turn texts and questions into term weights: English stems, stop words, pairs of terms.
 
     Weights of a text carry term frequency and length; the inverse document frequency is
     the index's part.
     """
 
-    def __init__(self) -> None:
-        self._model = qdrant_edge.Bm25()
+    def encode_text(self, text: IndexedText | str) -> Terms:
+        """Return what the word index holds of a chunk; its weights are empty without a term."""
+        read = IndexedText(text) if isinstance(text, str) else text
+        body = lexicon.stems(read.body)
+        counts: defaultdict[str, float] = defaultdict(float)
+        _add(counts, body, 1.0)
+        for heading in read.headings:
+            _add(counts, lexicon.stems(heading), HEADING_WEIGHT)
+        length = sum(counts.values())
+        penalty = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / USUAL_LENGTH)
+        weights = {
+            term: count * (SATURATION + 1) / (count + penalty) for term, count in counts.items()
+        }
+        names = lexicon.names_of_document(read.names) if read.names else set()
+        return Terms(
+            weights=_sparse(weights),
+            names=_sparse(dict.fromkeys(names, 1.0)),
+            words=tuple(dict.fromkeys(lexicon.words(read.body))),
+            labels=lexicon.labels(read.headings[-1] if read.headings else "", read.body),
+            references=lexicon.references(read.body),
+        )
 
-    def encode_text(self, text: str) -> SparseVector:
-        """Return the weights of a stored text; empty when it holds no term."""
-        return _sparse(self._model.embed_document(text))
+    def encode_question(self, text: str) -> QuestionTerms:
+        """Return the terms of a question; empty when it holds none."""
+        asked = text[:MAXIMUM_CHARACTERS]
+        terms = lexicon.stems(asked)[: lexicon.MAXIMUM_WORDS]
+        weights = dict.fromkeys(lexicon.pairs(terms), PAIR_WEIGHT) | dict.fromkeys(terms, 1.0)
+        return QuestionTerms(
+            weights=_sparse(weights),
+            names=_sparse(dict.fromkeys(lexicon.names_in_question(asked), 1.0)),
+            words=tuple(dict.fromkeys(lexicon.words(asked)))[: lexicon.MAXIMUM_WORDS],
+        )
 
-    def encode_question(self, text: str) -> SparseVector:
-        """Return the terms of a question, each with weight 1; empty when it holds none."""
-        return _sparse(self._model.embed_query(text))
+
+def _add(counts: defaultdict[str, float], terms: list[str], weight: float) -> None:
+    for term in (*terms, *lexicon.pairs(terms)):
+        counts[term] += weight
 
 
-def _sparse(vector: qdrant_edge.SparseVector) -> SparseVector:
-    return SparseVector(tuple(vector.indices), tuple(vector.values))
+def _sparse(weights: Mapping[str, float]) -> SparseVector:
+    hashed: dict[int, float] = {}
+    for term, weight in weights.items():
+        index = zlib.crc32(term.encode())
+        hashed[index] = max(weight, hashed.get(index, 0.0))
+    return SparseVector(tuple(hashed), tuple(hashed.values()))

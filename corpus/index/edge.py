@@ -18,6 +18,10 @@ from corpus.index import filters
 from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
 from corpus.index.port import (
     DENSE,
+    FACTS,
+    LAYOUT,
+    NAMED_DOCUMENTS,
+    NAMES,
     SPARSE,
     Payload,
     Point,
@@ -25,10 +29,11 @@ from corpus.index.port import (
     Scored,
     batches,
     best_first,
+    facts_of,
     nothing_to_search,
     payload_of,
 )
-from corpus.vectors import FloatVector, SparseVector
+from corpus.vectors import FloatVector, QuestionTerms, SparseVector
 
 EVERY_VERSION = 10_000_000
 """More versions than one embedded index will hold."""
@@ -38,6 +43,7 @@ _KEYS = {
     filters.ACCESS_LIST: edge.PayloadSchemaType.Integer,
     filters.DOCUMENT: edge.PayloadSchemaType.Keyword,
     filters.VERSION: edge.PayloadSchemaType.Keyword,
+    filters.PLACE: edge.PayloadSchemaType.Keyword,
 }
 
 
@@ -73,7 +79,7 @@ class EdgeIndex:
         self,
         *,
         dense: FloatVector,
-        sparse: SparseVector,
+        sparse: QuestionTerms,
         access_lists: Collection[AccessListId],
         limit: int,
         documents: Collection[DocumentId] | None = None,
@@ -87,14 +93,14 @@ class EdgeIndex:
             limit=limit,
             query=edge.Query.Nearest(dense.tolist(), using=DENSE),
             filter=_translate(found),
+            with_payload=list(FACTS),
         )
-        by_words = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(_edge_sparse(sparse), using=SPARSE),
-            filter=_translate(found),
-            params=edge.SearchParams(idf=edge.IdfParams(_translate(readable))),
-        )
-        return Rankings(self._query(by_meaning), self._query(by_words) if sparse.indices else [])
+        by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
+        by_names: list[Scored] = []
+        if documents is None:
+            first = filters.first_chunks(readable)
+            by_names = self._by_terms(sparse.names, NAMES, first, first, NAMED_DOCUMENTS)
+        return Rankings(self._query(by_meaning), by_words, by_names)
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
@@ -139,6 +145,21 @@ class EdgeIndex:
         finally:
             os.close(self._lock)
 
+    def _by_terms(
+        self, terms: SparseVector, using: str, found: All, scope: All, limit: int
+    ) -> list[Scored]:
+        """Search by words, their weights computed over the points within a scope."""
+        if not terms.indices:
+            return []
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(_edge_sparse(terms), using=using),
+            filter=_translate(found),
+            params=edge.SearchParams(idf=edge.IdfParams(_translate(scope))),
+            with_payload=list(FACTS),
+        )
+        return self._query(request)
+
     def _set(self, condition: All, payload: Payload) -> None:
         self._update(edge.UpdateOperation.set_payload_by_filter(_translate(condition), payload))
 
@@ -149,7 +170,12 @@ class EdgeIndex:
     def _query(self, request: edge.QueryRequest) -> list[Scored]:
         with _translated(self._folder):
             found = self._shard.query(request)
-        return best_first([Scored(ChunkId(str(hit.id)), float(hit.score)) for hit in found])
+        return best_first(
+            [
+                Scored(ChunkId(str(hit.id)), float(hit.score), facts_of(hit.payload or {}))
+                for hit in found
+            ]
+        )
 
 
 def _lock(folder: Path) -> int:
@@ -175,7 +201,11 @@ def _lock(folder: Path) -> int:
 
 def _open_shard(folder: Path, dimension: int, fingerprint: str) -> edge.EdgeShard:
     shard_folder, description = folder / "points", folder / "index.json"
-    described: Payload = {"dimension": dimension, "fingerprint": fingerprint}
+    described: Payload = {
+        "dimension": dimension,
+        "fingerprint": fingerprint,
+        "layout": LAYOUT,
+    }
     if description.exists():
         _check(description, described)
     elif shard_folder.exists():
@@ -204,6 +234,11 @@ def _check(description: Path, described: Payload) -> None:
             f"{description} cannot be read. Restore it from a backup, or remove the folder "
             "of the index and ingest again."
         ) from error
+    if {**stored, "layout": LAYOUT} == described != stored:
+        raise IndexMismatch(
+            f"The index in {description.parent} was built by an earlier Muniment. Remove that "
+            "folder: it is made anew from the catalog at the next start."
+        )
     if stored != described:
         raise IndexMismatch(
             f"The index in {description.parent} was built with another embedding model. "
@@ -214,12 +249,17 @@ def _check(description: Path, described: Payload) -> None:
 def _configuration(dimension: int) -> edge.EdgeConfig:
     return edge.EdgeConfig(
         vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
-        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        sparse_vectors={
+            name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+            for name in (SPARSE, NAMES)
+        },
     )
 
 
 def _edge_point(point: Point) -> edge.Point:
-    vectors = {DENSE: point.dense.tolist(), SPARSE: _edge_sparse(point.sparse)}
+    vectors = {DENSE: point.dense.tolist(), SPARSE: _edge_sparse(point.sparse.weights)}
+    if point.sparse.names.indices:
+        vectors[NAMES] = _edge_sparse(point.sparse.names)
     return edge.Point(point.chunk_id, vectors, payload_of(point))
 
 

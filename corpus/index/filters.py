@@ -11,9 +11,12 @@ STATE = "state"
 ACCESS_LIST = "access_list"
 DOCUMENT = "document"
 VERSION = "version"
+PLACE = "place"
 
 LIVE = "live"
 STAGED = "staged"
+FIRST = "first"
+LATER = "later"
 """Keywords, not booleans: qdrant-edge 0.9 finds nothing when asked for a boolean."""
 
 
@@ -61,6 +64,11 @@ def within(base: All, documents: Collection[DocumentId] | None) -> All:
     if documents is None:
         return base
     return All((*base.conditions, AnyWord(DOCUMENT, tuple(sorted(documents)))))
+
+
+def first_chunks(base: All) -> All:
+    """Narrow a filter to the first chunk of every version, which stands for its document."""
+    return All((*base.conditions, Equal(PLACE, FIRST)))
 
 
 def of_version(version_id: VersionId) -> All:

@@ -1,19 +1,42 @@
 """The index as the rest of the house sees it: what every engine's adapter offers."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
-from corpus.index.filters import ACCESS_LIST, DOCUMENT, LIVE, STAGED, STATE, VERSION
-from corpus.vectors import FloatVector, SparseVector
+from corpus.index.filters import (
+    ACCESS_LIST,
+    DOCUMENT,
+    FIRST,
+    LATER,
+    LIVE,
+    PLACE,
+    STAGED,
+    STATE,
+    VERSION,
+)
+from corpus.vectors import FloatVector, QuestionTerms, Terms
 
 BATCH_POINTS = 256
 """Points written in one call: the embedded engine holds every other thread up meanwhile."""
 
+LAYOUT = 2
+"""Of what is stored with a point; an index of another layout is made anew."""
+
 DENSE = "dense"
 SPARSE = "sparse"
+NAMES = "names"
+
+WORDS = "words"
+LABELS = "labels"
+REFERENCES = "references"
+FACTS = (DOCUMENT, WORDS, LABELS, REFERENCES)
+"""What a search brings back of a point besides its score."""
+
+NAMED_DOCUMENTS = 32
+"""The most documents that a question is taken to name."""
 
 Payload: TypeAlias = dict[str, str | int]
 
@@ -28,7 +51,7 @@ class Point:
         version_id: Version it was cut from.
         access_list: Who may find it.
         dense: Unit vector of its meaning.
-        sparse: Weights of its terms.
+        sparse: What the word index holds of it.
         live: Whether searches may find it already.
     """
 
@@ -37,8 +60,25 @@ class Point:
     version_id: VersionId
     access_list: AccessListId
     dense: FloatVector
-    sparse: SparseVector
+    sparse: Terms
     live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the index knows of a chunk besides its vectors.
+
+    Attributes:
+        document_id: Document it belongs to.
+        words: Its words that carry meaning, each once.
+        labels: Numbers of the sections it is or begins.
+        references: Numbers of the sections it refers to.
+    """
+
+    document_id: DocumentId
+    words: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +87,22 @@ class Scored:
 
     chunk_id: ChunkId
     score: float
+    facts: Facts = field(default=Facts(DocumentId("")), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """What each retriever found, best first."""
+    """What each retriever found, best first.
+
+    Attributes:
+        dense: Chunks by meaning.
+        sparse: Chunks by words.
+        documents: First chunks of the documents whose title or file name the question names.
+    """
 
     dense: list[Scored]
     sparse: list[Scored]
+    documents: list[Scored] = field(default_factory=list)
 
 
 class VectorIndex(Protocol):
@@ -70,7 +118,7 @@ class VectorIndex(Protocol):
         self,
         *,
         dense: FloatVector,
-        sparse: SparseVector,
+        sparse: QuestionTerms,
         access_lists: Collection[AccessListId],
         limit: int,
         documents: Collection[DocumentId] | None = None,
@@ -78,7 +126,8 @@ class VectorIndex(Protocol):
         """Return the live points nearest to a question, by meaning and by words.
 
         Term weights are computed over the points that the access lists admit and no others,
-        so that neither scores nor order tell anything of documents the asker may not read.
+        so that neither scores nor order tell anything of documents the asker may not read;
+        those of names over the first chunks among them.
 
         Args:
             dense: Unit vector of the question.
@@ -86,7 +135,7 @@ class VectorIndex(Protocol):
             access_lists: The lists that admit the asker. Without any, nothing is found and
                 the engine is not asked.
             limit: The most points in each ranking.
-            documents: Search in these only; None means in all.
+            documents: Search in these only; None means in all. Names are looked for only then.
         """
 
     def make_live(self, version_id: VersionId) -> None:
@@ -124,7 +173,19 @@ def payload_of(point: Point) -> Payload:
         ACCESS_LIST: point.access_list,
         DOCUMENT: point.document_id,
         VERSION: point.version_id,
+        PLACE: FIRST if point.sparse.names.indices else LATER,
+        WORDS: " ".join(point.sparse.words),
+        LABELS: " ".join(point.sparse.labels),
+        REFERENCES: " ".join(point.sparse.references),
     }
+
+
+def facts_of(payload: Mapping[str, object]) -> Facts:
+    """Return what ``payload_of`` stored of a chunk's facts."""
+    words, labels, references = (
+        tuple(str(payload.get(key, "")).split()) for key in (WORDS, LABELS, REFERENCES)
+    )
+    return Facts(DocumentId(str(payload.get(DOCUMENT, ""))), words, labels, references)
 
 
 def nothing_to_search(

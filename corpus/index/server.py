@@ -15,6 +15,10 @@ from corpus.index import filters
 from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
 from corpus.index.port import (
     DENSE,
+    FACTS,
+    LAYOUT,
+    NAMED_DOCUMENTS,
+    NAMES,
     SPARSE,
     Payload,
     Point,
@@ -22,10 +26,11 @@ from corpus.index.port import (
     Scored,
     batches,
     best_first,
+    facts_of,
     nothing_to_search,
     payload_of,
 )
-from corpus.vectors import FloatVector, SparseVector
+from corpus.vectors import FloatVector, QuestionTerms, SparseVector
 
 MEMORY = ":memory:"
 COLLECTION = "muniment"
@@ -37,6 +42,7 @@ _KEYS = {
     filters.ACCESS_LIST: models.PayloadSchemaType.INTEGER,
     filters.DOCUMENT: models.PayloadSchemaType.KEYWORD,
     filters.VERSION: models.PayloadSchemaType.KEYWORD,
+    filters.PLACE: models.PayloadSchemaType.KEYWORD,
 }
 
 
@@ -66,7 +72,7 @@ class ServerIndex:
         self,
         *,
         dense: FloatVector,
-        sparse: SparseVector,
+        sparse: QuestionTerms,
         access_lists: Collection[AccessListId],
         limit: int,
         documents: Collection[DocumentId] | None = None,
@@ -75,13 +81,14 @@ class ServerIndex:
         if nothing_to_search(access_lists, documents):
             return Rankings([], [])
         readable = filters.readable(access_lists)
-        found = _translate(filters.within(readable, documents))
+        found = filters.within(readable, documents)
         by_meaning = self._query(DENSE, dense.tolist(), found, limit, None)
-        if not sparse.indices:
-            return Rankings(by_meaning, [])
-        scope = models.IdfCorpusParams(corpus=_translate(readable))
-        terms = _server_sparse(sparse)
-        return Rankings(by_meaning, self._query(SPARSE, terms, found, limit, scope))
+        by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
+        by_names: list[Scored] = []
+        if documents is None:
+            first = filters.first_chunks(readable)
+            by_names = self._by_terms(sparse.names, NAMES, first, first, NAMED_DOCUMENTS)
+        return Rankings(by_meaning, by_words, by_names)
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
@@ -129,9 +136,19 @@ class ServerIndex:
         self._client.close()
 
     def _prepare(self, dimension: int, fingerprint: str) -> None:
-        described: Payload = {"dimension": dimension, "fingerprint": fingerprint}
+        described: Payload = {
+            "dimension": dimension,
+            "fingerprint": fingerprint,
+            "layout": LAYOUT,
+        }
         if self._client.collection_exists(COLLECTION):
             stored = self._client.get_collection(COLLECTION).config.metadata
+            if {**(stored or {}), "layout": LAYOUT} == described != stored:
+                raise IndexMismatch(
+                    f"The collection {COLLECTION!r} at {self._url} was built by an earlier "
+                    "Muniment. Remove the collection: it is made anew from the catalog at the "
+                    "next start."
+                )
             if stored != described:
                 raise IndexMismatch(
                     f"The collection {COLLECTION!r} at {self._url} was built with another "
@@ -144,25 +161,39 @@ class ServerIndex:
             for key, kind in _KEYS.items():
                 self._client.create_payload_index(COLLECTION, key, kind, wait=True)
 
+    def _by_terms(
+        self, terms: SparseVector, using: str, found: All, scope: All, limit: int
+    ) -> list[Scored]:
+        """Search by words, their weights computed over the points within a scope."""
+        if not terms.indices:
+            return []
+        return self._query(using, _server_sparse(terms), found, limit, scope)
+
     def _query(
         self,
         using: str,
         vector: list[float] | models.SparseVector,
-        condition: models.Filter,
+        condition: All,
         limit: int,
-        scope: models.IdfCorpusParams | None,
+        scope: All | None,
     ) -> list[Scored]:
+        idf = models.IdfCorpusParams(corpus=_translate(scope)) if scope else None
         with self._translated():
             found = self._client.query_points(
                 COLLECTION,
                 query=vector,
                 using=using,
-                query_filter=condition,
+                query_filter=_translate(condition),
                 limit=limit,
-                with_payload=False,
-                search_params=models.SearchParams(idf=scope) if scope else None,
+                with_payload=list(FACTS),
+                search_params=models.SearchParams(idf=idf) if idf else None,
             ).points
-        return best_first([Scored(ChunkId(str(hit.id)), float(hit.score)) for hit in found])
+        return best_first(
+            [
+                Scored(ChunkId(str(hit.id)), float(hit.score), facts_of(hit.payload or {}))
+                for hit in found
+            ]
+        )
 
     def _set(self, condition: All, payload: Payload) -> None:
         with self._translated():
@@ -194,13 +225,21 @@ def _create_collection(client: QdrantClient, dimension: int, described: Payload)
         vectors_config={
             DENSE: models.VectorParams(size=dimension, distance=models.Distance.COSINE)
         },
-        sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        sparse_vectors_config={
+            name: models.SparseVectorParams(modifier=models.Modifier.IDF)
+            for name in (SPARSE, NAMES)
+        },
         metadata=described,
     )
 
 
 def _server_point(point: Point) -> models.PointStruct:
-    vectors = {DENSE: point.dense.tolist(), SPARSE: _server_sparse(point.sparse)}
+    vectors: dict[str, models.Vector] = {
+        DENSE: point.dense.tolist(),
+        SPARSE: _server_sparse(point.sparse.weights),
+    }
+    if point.sparse.names.indices:
+        vectors[NAMES] = _server_sparse(point.sparse.names)
     return models.PointStruct(id=point.chunk_id, vector=vectors, payload=payload_of(point))
 
 

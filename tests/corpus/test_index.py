@@ -1,5 +1,6 @@
 """One body of tests for every engine the index can stand on."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.errors import IndexMismatch, IndexUnavailable
 from corpus.index import BATCH_POINTS, Bm25Encoder, Point, Rankings, VectorIndex, open_index
+from corpus.index.bm25 import PAIR_WEIGHT, IndexedText
 from corpus.index.server import MEMORY, ServerIndex
 
 DIMENSION = 8
@@ -107,6 +109,50 @@ def test_a_document_under_another_access_list_is_found_by_other_people(index: Ve
 
     assert ids(search(index, "fee", access_lists={STAFF})) == {stays.chunk_id}
     assert ids(search(index, "fee", access_lists={PARTNERS})) == {moved.chunk_id}
+
+
+def test_a_question_that_names_a_document_finds_its_first_chunk(index: VectorIndex) -> None:
+    wanted = point("cash flow", document="d1", names="ADBE 10-K ADOBE_2022_10K")
+    index.upsert([wanted, point("cash flow", document="d2", names="BOEING_2022_10K")])
+
+    found = search(index, "What is Adobe's cash flow for FY2022?").documents
+
+    assert [scored.chunk_id for scored in found][0] == wanted.chunk_id
+    assert found[0].facts.document_id == "d1"
+    assert found[0].score > found[1].score
+
+
+def test_names_of_documents_the_asker_may_not_read_change_no_score(index: VectorIndex) -> None:
+    index.upsert([point("x", names="ADOBE_2022"), point("y", names="BOEING_2022")])
+    before = search(index, "Adobe in 2022")
+
+    index.upsert([point("z", names="ADOBE_2022", access_list=PARTNERS) for _ in range(9)])
+
+    after = search(index, "Adobe in 2022")
+    assert [(one.chunk_id, one.score) for one in after.documents] == [
+        (one.chunk_id, one.score) for one in before.documents
+    ]
+
+
+def test_what_is_known_of_a_chunk_comes_back_with_it(index: VectorIndex) -> None:
+    index.upsert([point("4.12.7 Risk weights, subject to Rule 4.12.8", document="d1")])
+
+    facts = search(index, "risk weights").sparse[0].facts
+
+    assert facts.document_id == "d1"
+    assert facts.labels == ("4.12.7",)
+    assert facts.references == ("4.12.8",)
+    assert "weights" in facts.words
+
+
+def test_an_index_of_an_earlier_layout_says_what_to_do(open_edge: Opener, tmp_path: Path) -> None:
+    open_edge().close()
+    (tmp_path / "index" / "index.json").write_text(
+        json.dumps({"dimension": DIMENSION, "fingerprint": FINGERPRINT})
+    )
+
+    with pytest.raises(IndexMismatch, match="made anew from the catalog"):
+        open_edge()
 
 
 def test_a_search_can_be_narrowed_to_documents(index: VectorIndex) -> None:
@@ -266,10 +312,10 @@ def test_words_are_matched_by_their_stem() -> None:
     encoder = Bm25Encoder()
 
     text = encoder.encode_text("The solicitors charged fees")
-    question = encoder.encode_question("the fee a solicitor charges")
+    question = encoder.encode_question("a solicitor charges the fee")
 
-    assert set(question.indices) == set(text.indices)
-    assert set(question.values) == {1.0}
+    assert set(question.weights.indices) == set(text.weights.indices)
+    assert set(question.weights.values) == {1.0, PAIR_WEIGHT}
 
 
 def point(
@@ -280,6 +326,7 @@ def point(
     document: str = "d",
     version: str = "v",
     live: bool = True,
+    names: str = "",
 ) -> Point:
     return Point(
         chunk_id=ChunkId(str(uuid.uuid4())),
@@ -287,7 +334,7 @@ def point(
         version_id=VersionId(version),
         access_list=access_list,
         dense=np.eye(DIMENSION, dtype=np.float32)[direction],
-        sparse=Bm25Encoder().encode_text(text),
+        sparse=Bm25Encoder().encode_text(IndexedText(text, names=names)),
         live=live,
     )
 

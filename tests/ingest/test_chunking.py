@@ -108,7 +108,7 @@ def test_what_is_embedded_names_the_document_and_the_section() -> None:
     assert search_text("Handbook", chunk, "Overtime\n\nNone.") == (
         "Handbook \u203a Pay\nSlide 3\nOvertime\n\nNone."
     )
-    assert "Handbook" in index_text("Handbook", chunk, "None.")
+    assert "Handbook" in index_text("Handbook", chunk, "None.").headings
 
 
 @pytest.fixture(scope="module")

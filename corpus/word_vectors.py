@@ -1,0 +1,123 @@
+"""Words as unit vectors, from the embedding model alone and from no document.
+
+The model embeds every piece of its own vocabulary once; a word is the sum of its pieces. That
+takes no room beside the chunks, costs a table of some 8 MB, and tells nothing of what is indexed.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from corpus.embedding import Embedder
+from corpus.vectors import FloatMatrix
+
+DIMENSION = 128
+"""Of a word's vector: the directions in which the vocabulary varies most."""
+KEPT_WORDS = 60_000
+"""Words whose vectors are held: some 30 MB."""
+
+Rows = npt.NDArray[np.intp]
+"""int64[words]: places in the table of words."""
+
+
+class WordVectors:
+    """Vectors of words; may be used from any thread.
+
+    Args:
+        pieces: Unit vectors of the model's vocabulary, float32[vocabulary, dimension].
+        piece_ids: Splits words into places in that table.
+    """
+
+    def __init__(
+        self, pieces: FloatMatrix, piece_ids: Callable[[Sequence[str]], list[list[int]]]
+    ) -> None:
+        self._pieces = pieces
+        self._piece_ids = piece_ids
+        self._lock = threading.Lock()
+        self._places: dict[str, int] = {}
+        self._table = np.zeros((1_024, pieces.shape[1]), dtype=np.float32)
+
+    @classmethod
+    def load(cls, embedder: Embedder, *, cache_folder: Path) -> "WordVectors | None":
+        """Return the words of an embedding model; None when its tokenizer cannot be used alone.
+
+        The first time this embeds the whole vocabulary, which takes some twenty seconds of one
+        core, and keeps the result in the cache folder.
+        """
+        tokenizer = embedder.tokenizer()
+        if tokenizer is None:
+            return None
+        kept = cache_folder / f"words-{embedder.fingerprint}.npy"
+        pieces = _read(kept, tokenizer.get_vocab_size())
+        if pieces is None:
+            pieces = _embedded(embedder, tokenizer)
+            _keep(pieces, kept)
+
+        def piece_ids(words: Sequence[str]) -> list[list[int]]:
+            read = tokenizer.encode_batch(list(words), add_special_tokens=False)
+            return [encoding.ids for encoding in read]
+
+        return cls(pieces.astype(np.float32), piece_ids)
+
+    def places(self, words: Sequence[str]) -> Rows:
+        """Return where the vectors of some words stand in ``table``."""
+        return self.places_of([words])[0]
+
+    def places_of(self, texts: Sequence[Sequence[str]]) -> list[Rows]:
+        """Return where the vectors of the words of several texts stand in ``table``."""
+        with self._lock:
+            if len(self._places) > KEPT_WORDS:
+                self._places.clear()
+            known = self._places
+            new = list({word for words in texts for word in words if word not in known})
+            if new:
+                self._add(new)
+            return [np.array([known[word] for word in words], dtype=np.intp) for words in texts]
+
+    def vectors(self, places: Rows) -> FloatMatrix:
+        """Return float32[len(places), dimension], rows of unit length."""
+        return self._table[places]
+
+    def _add(self, words: Sequence[str]) -> None:
+        start = len(self._places)
+        while len(self._table) < start + len(words):
+            # A reader may still hold the old table; it is never written where it was read.
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+        for place, (word, ids) in enumerate(
+            zip(words, self._piece_ids(words), strict=True), start=start
+        ):
+            total = self._pieces[ids].sum(axis=0) if ids else np.zeros(self._pieces.shape[1])
+            self._table[place] = total / max(float(np.linalg.norm(total)), 1e-9)
+            self._places[word] = place
+
+
+def _read(kept: Path, size: int) -> FloatMatrix | None:
+    try:
+        pieces: FloatMatrix = np.load(kept)
+    except (OSError, ValueError):
+        return None
+    return pieces if len(pieces) == size else None
+
+
+def _embedded(embedder: Embedder, tokenizer: Tokenizer) -> FloatMatrix:
+    vocabulary = tokenizer.get_vocab()
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    rows = embedder.embed([piece.removeprefix("##").lstrip("\u2581") for piece in pieces])
+    rows = rows - rows.mean(axis=0)
+    _, directions = np.linalg.eigh(rows.T @ rows)
+    reduced = rows @ directions[:, ::-1][:, :DIMENSION]
+    lengths = np.linalg.norm(reduced, axis=1, keepdims=True)
+    return cast("FloatMatrix", (reduced / np.maximum(lengths, 1e-9)).astype(np.float16))
+
+
+def _keep(pieces: FloatMatrix, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    staged = kept.with_name(f".new-{os.getpid()}-{kept.name}")
+    np.save(staged, pieces)
+    staged.replace(kept)

@@ -1,8 +1,10 @@
 """The service over its real parts; only the assistant is played by a script."""
 
+import io
 import json
 import re
 import sqlite3
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
+from audit import bundle_verify
 from audit.events import QuestionAsked
+from audit.export import FORMS
 from audit.log import AuditLog
 from corpus.access import Principal
 from corpus.catalog import Catalog
@@ -843,6 +847,43 @@ def test_an_auditor_reads_verifies_and_exports_the_record(house: House, client: 
     assert all(json.loads(line) for line in export.text.splitlines())
     on_record = ["auth.login", "audit.view", "audit.verify", "export.audit"]
     assert house.types_on_record() == on_record
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_an_auditor_downloads_the_record_in_every_form(
+    form: str, house: House, client: TestClient
+) -> None:
+    who = sign_in(client, "auditor")
+
+    download = client.get("/v1/audit/export", params={"format": form}, headers=who)
+
+    assert download.status_code == 200
+    assert download.content
+    assert FORMS[form].suffix in download.headers["content-disposition"]
+    assert house.types_on_record()[-1] == "export.audit"
+
+
+def test_a_downloaded_bundle_verifies(client: TestClient, tmp_path: Path) -> None:
+    who = sign_in(client, "auditor")
+
+    download = client.get("/v1/audit/export", params={"format": "bundle"}, headers=who)
+
+    with tarfile.open(fileobj=io.BytesIO(download.content), mode="r:gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    key = (tmp_path / "muniment-record" / "keys.txt").read_text().splitlines()[0]
+    assert bundle_verify.verify(key, "-", tmp_path / "muniment-record", None)
+
+
+@pytest.mark.parametrize("query", [{"format": "doc"}, {"since": "yesterday"}, {"payloads": "some"}])
+def test_an_export_that_is_not_understood_hands_nothing_out(
+    query: dict[str, str], house: House, client: TestClient
+) -> None:
+    who = sign_in(client, "auditor")
+
+    refused = client.get("/v1/audit/export", params=query, headers=who)
+
+    assert refused.status_code == 422
+    assert "export.audit" not in house.types_on_record()
 
 
 @pytest.mark.parametrize("path", ["entries", "overview", "entries/0/story"])

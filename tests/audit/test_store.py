@@ -220,7 +220,13 @@ def test_an_announced_removal_takes_key_text_and_line(store: Store) -> None:
     add(store, row(0, documents=("d-1",)), row(1), payloads=payloads, keys=(KEY,))
 
     removal = Removal(payloads=(1,), lines=(0,), at="2026-11-23T00:00:00.000000Z")
-    add(store, row(2, kind="audit.redaction"), removal=removal)
+    announced = b'{"outcome":"redacted","redacts":[0,1],"seq":2}'
+    leaf = hashlib.sha256(b"\x00" + announced).hexdigest()
+    add(
+        store,
+        row(2, kind="audit.redaction", line=announced, leaf_hash=leaf),
+        removal=removal,
+    )
 
     redacted, erased, _ = store.rows(Filter(), limit=5)
     assert (redacted.entry.line, redacted.entry.pid) == (None, None)

@@ -5,6 +5,7 @@ IngestError
 ├── SourceMissing    the folder itself is not there; the run cannot start
 │   └── SourceAway   the same, and it may be back soon
 ├── SourceAsks       so much is gone that somebody has to say whether that is right
+├── RightsUnreadable who may read a file cannot be told; nobody reads it
 ├── StorageFailed    nothing can be written any more; the run stops
 └── RecordFailed     the record cannot be written; the run stops
 """
@@ -57,3 +58,7 @@ class StorageFailed(IngestError):
 
 class RecordFailed(IngestError):
     """The record cannot be written, so nothing may be published."""
+
+
+class RightsUnreadable(IngestError):
+    """What a file system says of rights cannot be read; the message holds no name of a file."""

@@ -39,6 +39,7 @@ from ingest.errors import (
 from ingest.parts import PART_MARK
 from ingest.places import Places
 from ingest.quarantine import Reason
+from ingest.rights import refresh
 from ingest.settings import IngestSettings
 from ingest.sources import ExcludedFile, FoundFile, Listed, Rules, UnreadableFile, sha256_of
 from ingest.steps import OpenPlace, Steps, refused
@@ -363,6 +364,7 @@ class _Sync:
 
     def go(self, jobs: Jobs) -> Report:
         with self._steps.timed("list"):
+            refresh(self._catalog, self._source, self._record)
             listed = self._compare()
             self._find_moves()
         complete = not self._stopped()

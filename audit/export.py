@@ -159,7 +159,7 @@ def write_export(
 
     Args:
         log: The record.
-        output: What must not exist yet.
+        output: What must not exist yet, but as an empty folder for a bundle.
         wanted: What is handed out.
         progress: Called now and then with how much is done, and of how much.
 
@@ -173,7 +173,7 @@ def write_export(
             it was asked for is on record.
     """
     form = _form(wanted.form)
-    check_output(output)
+    check_output(output, is_folder=form.name == BUNDLE)
     begun = _begin(log, wanted)
     counter = _Counter(begun.steps, progress)
     with _appearing(output) as partial:
@@ -213,7 +213,7 @@ def write_proof(
         EntryNotThere: There is no such entry, or it was redacted.
         ExportFailed: It could not be written.
     """
-    check_output(output)
+    check_output(output, is_folder=True)
     line = next(iter(log.lines(sequence, sequence)), None) if sequence >= 0 else None
     if line is None:
         raise EntryNotThere(
@@ -237,18 +237,27 @@ def write_proof(
         _write_folder(partial, proof(signed, line, sequence, path, payload, made=entry.at))
 
 
-def check_output(output: Path) -> None:
+def check_output(output: Path, *, is_folder: bool = False) -> None:
     """Refuse what cannot succeed before the record says that it was done.
+
+    Args:
+        output: What is to be written.
+        is_folder: It becomes a folder; one that is there and empty will do.
 
     Raises:
         ExportFailed: Something of that name exists, or there is no folder to put it in.
     """
-    if output.is_symlink() or output.exists():
+    is_taken = output.is_symlink() or output.exists()
+    if is_taken and not (is_folder and _is_empty_folder(output)):
         raise ExportFailed(f"{output} exists. Choose another name, or move it away.")
     if not output.parent.is_dir():
         raise ExportFailed(f"The folder {output.parent} does not exist. Make it first.")
     if not os.access(output.parent, os.W_OK | os.X_OK):
         raise ExportFailed(f"The folder {output.parent} cannot be written to. Correct its rights.")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 @dataclass(frozen=True, slots=True)

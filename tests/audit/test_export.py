@@ -442,7 +442,7 @@ def test_an_export_that_stops_half_way_leaves_nothing(
 
 def test_what_exists_is_never_replaced(filled: AuditLog, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("earlier")
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "in").mkdir(parents=True)
     (tmp_path / "link").symlink_to("nowhere")
 
     for name in ("file", "folder", "link"):
@@ -452,6 +452,21 @@ def test_what_exists_is_never_replaced(filled: AuditLog, tmp_path: Path) -> None
             write_proof(filled, 1, tmp_path / name, person="Grace")
     assert (tmp_path / "file").read_text() == "earlier"
     assert filled.count() == 4
+
+
+def test_an_empty_folder_will_do_for_a_bundle_and_not_for_a_file(
+    filled: AuditLog, tmp_path: Path
+) -> None:
+    for name in ("bundle", "proof", "file"):
+        (tmp_path / name).mkdir()
+
+    write_export(filled, tmp_path / "bundle", wanted())
+    write_proof(filled, 1, tmp_path / "proof", person="Grace")
+
+    assert checked(filled, tmp_path / "bundle")
+    assert checked(filled, tmp_path / "proof")
+    with pytest.raises(ExportFailed, match="exists"):
+        write_export(filled, tmp_path / "file", wanted("csv"))
 
 
 def test_a_missing_folder_is_a_sentence(filled: AuditLog, tmp_path: Path) -> None:

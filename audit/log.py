@@ -36,7 +36,7 @@ from audit.signer import KeySigner, Signed, Signer
 from audit.sqlite_store import SqliteStore
 from audit.store import Batch, Filter, Head, KeyRow, Removal, Store, Stored, Writing
 from audit.tree import GrowingTree, StoredTree
-from audit.verify import KeptHead, Verdict, verify_store
+from audit.verify import KeptHead, Verdict, verify_rows, verify_store
 from audit.witness import Witness
 
 diary = logging.getLogger("audit.log")
@@ -481,8 +481,10 @@ class AuditLog:
         Raises:
             AuditUnavailable: The record cannot be read.
         """
-        if isinstance(self._store, SqliteStore):
-            self._store.check_file()
+        if not isinstance(self._store, SqliteStore):
+            rows = (_as_read(row) for row in self._rows(0, None))
+            return verify_rows(rows, kept=kept, open_payload=self._open_stored)
+        self._store.check_file()
         return verify_store(self.path, kept=kept, open_payload=self._open_stored)
 
     def export_lines(
@@ -757,6 +759,19 @@ def _entry_from(envelope: dict[str, Json], leaf: str, payload: dict[str, Json] |
         payload=payload,
         leaf_hash=leaf,
     )
+
+
+def _as_read(row: Stored) -> tuple[object, ...]:
+    """Return a row as the verifier reads it from a file."""
+    entry, payload = row.entry, row.payload
+    texts = (entry.leaf_hash, entry.type, entry.at, entry.pid)
+    written = (each.encode() if each is not None else None for each in texts)
+    beside = (
+        (payload.key_id.encode(), row.wrapped_key, payload.nonce, payload.ciphertext)
+        if payload
+        else (None, None, None, None)
+    )
+    return (entry.sequence, entry.line or b"", *written, *beside)
 
 
 def _export_line(row: Stored, disclosed: Disclosed | None) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,23 @@ def verify_store(
     if not path.is_file():
         raise AuditUnavailable(f"There is no record at {path}. Check the data folder.")
     return _verdict(_stored(path, open_payload), kept)
+
+
+def verify_rows(
+    rows: Iterable[tuple[object, ...]],
+    *,
+    kept: KeptHead | None = None,
+    open_payload: OpenPayload | None = None,
+) -> Verdict:
+    """Check every entry of a record that is kept elsewhere than in a file.
+
+    Args:
+        rows: In order: sequence, line, leaf hash, type, time, pseudonym, key id, wrapped key,
+            nonce and ciphertext; texts as bytes.
+        kept: What was written down of an earlier verdict.
+        open_payload: Opens the encrypted payloads; without it they count as withheld.
+    """
+    return _verdict((_row(row, open_payload) for row in rows), kept)
 
 
 def verify_export(path: Path, *, kept: KeptHead | None = None) -> Verdict:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,15 @@ from audit.events import (
     UserChanged,
 )
 from audit.log import AuditLog
+from audit.postgres_store import PostgresStore, schema_for
+from audit.sqlite_store import SqliteStore
 from audit.store import Filter, Stored
+from tests.audit.postgres_server import Server, postgres_server
 
 ADA, GRACE = "Ada Lovelace", "Grace Hopper"
 CANARY = "the colour of the larkspur"
 ACT = Act(by="privacy officer", ground="art. 17(1)(b)")
+_databases = count()
 
 
 class Calendar:
@@ -45,10 +50,30 @@ def calendar() -> Calendar:
     return Calendar()
 
 
-@pytest.fixture
-def record(tmp_path: Path, calendar: Calendar) -> Iterator[AuditLog]:
-    with closing(AuditLog.open(tmp_path / "audit", clock=calendar)) as opened:
+@pytest.fixture(params=["sqlite", "postgres"])
+def record(
+    request: pytest.FixtureRequest, tmp_path: Path, calendar: Calendar
+) -> Iterator[AuditLog]:
+    store = request.getfixturevalue("store") if request.param == "postgres" else None
+    with closing(AuditLog.open(tmp_path / "audit", clock=calendar, store=store)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    pytest.importorskip("psycopg")
+    with postgres_server() as running:
+        running.run("CREATE ROLE record_owner LOGIN; CREATE ROLE muniment_app LOGIN;")
+        yield running
+
+
+@pytest.fixture
+def store(server: Server) -> PostgresStore:
+    """An empty record in PostgreSQL; the log that is opened on it closes it."""
+    name = f"erasure{next(_databases)}"
+    server.run(f"CREATE DATABASE {name} OWNER record_owner")
+    server.run(schema_for("muniment_app"), role="record_owner", database=name)
+    return PostgresStore(server.url("muniment_app", name), busy_seconds=5)
 
 
 def asks(record: AuditLog, person: str, *, document: str = "d-1", turn: str = "t-1") -> None:
@@ -100,6 +125,8 @@ def test_a_persons_texts_are_gone_and_the_record_still_verifies(record: AuditLog
 
 def test_nothing_of_an_erased_text_is_left_in_the_files(record: AuditLog, tmp_path: Path) -> None:
     asks(record, ADA)
+    if not isinstance(record.store, SqliteStore):
+        pytest.skip("PostgreSQL keeps old rows until it vacuums; docs/oversight.md says so")
     keys = [key.wrapped for key in record.keys_of(ADA)]
     ciphertexts = [row.payload for row in _rows(record) if row.payload]
 
@@ -257,10 +284,10 @@ def test_a_disposal_that_finds_nothing_writes_nothing(record: AuditLog, calendar
     calendar.now += timedelta(days=400)
     disposal = Disposal(record, {"questions": 6, "documents": 0})
     disposal.run(calendar.now)
-    count = record.count()
+    entries = record.count()
 
     assert disposal.run(calendar.now) == []
-    assert record.count() == count
+    assert record.count() == entries
 
 
 def test_a_hold_beats_a_term_and_is_named_once(record: AuditLog, calendar: Calendar) -> None:

@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from audit.errors import AuditUnavailable
+from audit.events import QuestionAsked
+from audit.log import AuditLog
 from audit.postgres_store import PostgresStore, schema_for
 from audit.store import Batch, EntryRow, Filter, KeyRow, PayloadRow, Removal, Writing
 from tests.audit.postgres_server import Server, postgres_server
@@ -38,6 +41,12 @@ def database(server: Server, request: pytest.FixtureRequest) -> str:
 def store(server: Server, database: str) -> Iterator[PostgresStore]:
     with closing(PostgresStore(server.url(ROLE, database), busy_seconds=2)) as opened:
         yield opened
+
+
+@pytest.fixture
+def log(store: PostgresStore, tmp_path: Path) -> AuditLog:
+    """A log on that store; the store's fixture closes it."""
+    return AuditLog.open(tmp_path, store=store)
 
 
 def row(sequence: int, *, kind: str = "rag.ask", line: str = "") -> EntryRow:
@@ -220,3 +229,34 @@ def test_an_address_that_leads_nowhere_is_a_sentence(address: str) -> None:
 def test_only_the_plain_name_of_a_role_goes_into_the_schema(role: str) -> None:
     with pytest.raises(ValueError, match="is not a role"):
         schema_for(role)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE muniment_record.audit_entry SET type = 'rag.answer' WHERE seq = 1", "entry 1"),
+        (
+            "UPDATE muniment_record.audit_entry SET line = convert_to(replace("
+            "convert_from(line, 'UTF8'), 'turn-1', 'turn-9'), 'UTF8') WHERE seq = 2",
+            "entry 2",
+        ),
+        (
+            "DELETE FROM muniment_record.audit_payload WHERE seq = 1; "
+            "DELETE FROM muniment_record.audit_entry WHERE seq = 1",
+            "entry 1",
+        ),
+        ("UPDATE muniment_record.audit_payload SET ciphertext = 'x' WHERE seq = 1", "entry 1"),
+    ],
+)
+def test_what_a_superuser_alters_is_found(
+    server: Server, database: str, log: AuditLog, change: str, fault: str
+) -> None:
+    for number in range(4):
+        log.append(QuestionAsked("Ada", f"turn-{number - 1}", "c", "What is the fee?"))
+    assert log.verify().intact
+
+    server.run(f"SET session_replication_role = replica; {change};", database=database)
+
+    verdict = log.verify()
+    assert not verdict.intact
+    assert fault in verdict.fault.lower()

@@ -166,10 +166,10 @@ class Holds(Part):
         """Return a hold that keeps what a person asked, was answered and did."""
         return self._first(_on(HoldScope.PERSON, _key(name)))
 
-    def on_documents(self, document_ids: Sequence[DocumentId]) -> Hold | None:
-        """Return the first hold that keeps one of several documents."""
+    def on_documents(self, document_ids: Sequence[str]) -> Hold | None:
+        """Return a hold that keeps one of several documents."""
         for document_id in dict.fromkeys(document_ids):
-            if hold := self.on_document(document_id):
+            if hold := self.on_document(DocumentId(document_id)):
                 return hold
         return None
 

@@ -28,6 +28,7 @@ from audit.export import (
 )
 from audit.log import AuditLog
 from audit.verify import KeptHead, Verdict
+from muniment.oversight_commands import dispose_now, dsar, erase, redact_entries, replay, schema
 from muniment.record_commands import clock, status, witness
 from muniment.settings import Settings
 from muniment.stores import open_record
@@ -46,7 +47,10 @@ def audit() -> None:
     """
 
 
-for _command in (witness, status, clock):
+for _command in (
+    *(witness, status, clock),
+    *(replay, erase, redact_entries, dispose_now, dsar, schema),
+):
     audit.add_command(_command)
 
 

@@ -9,6 +9,7 @@ MunimentError
   ServiceUnreachable
   ProgramEnded
   InputMissing
+  NotAgreed
 """
 
 
@@ -46,3 +47,7 @@ class ProgramEnded(MunimentError):
 
 class InputMissing(MunimentError):
     """A file, folder, source or name that was given does not exist."""
+
+
+class NotAgreed(MunimentError):
+    """An act that cannot be undone lacks a second person, or a hold stands against it."""

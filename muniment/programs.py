@@ -11,7 +11,8 @@ from importlib.metadata import version
 
 from audit.events import SystemStarted, SystemStopped
 from ingest.worker import Worker
-from muniment.assembly import House, open_house
+from muniment.assembly import MEBIBYTE, House, open_house
+from muniment.keeping import disposing
 from muniment.listening import serve_application
 from muniment.record_exports import exporting
 from muniment.record_programs import keeping, note_unclean_end
@@ -29,6 +30,7 @@ def serve_rag(settings: Settings, *, host: str) -> None:
         keeping(house.record, settings),
         _on_record(house),
         exporting(house.record, settings),
+        disposing(settings, house.record),
         working(house),
     ):
         serve_application(

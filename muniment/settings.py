@@ -26,6 +26,8 @@ from muniment.errors import SettingsInvalid
 PREFIX = "MUNIMENT_"
 CONFIG_VARIABLE = "MUNIMENT_CONFIG"
 DEFAULT_CONFIG = Path("muniment.toml")
+SHORTEST_TERM_MONTHS = 6
+"""What is on the record stays readable for at least so long (audit.erasure says the same)."""
 CHECKOUT = Path(__file__).resolve().parents[1]
 """Where the samples and the model server's installer lie."""
 
@@ -150,6 +152,34 @@ class Settings(BaseSettings):
         Field("bundle", description="Form of these exports.")
     )
 
+    record_database_url: str = Field(
+        "", repr=False, description="A PostgreSQL database for the record instead of a file."
+    )
+    retention_questions_months: int = Field(
+        0, ge=0, description="Months that questions and answers are kept; 0 keeps them."
+    )
+    retention_documents_months: int = Field(
+        0, ge=0, description="Months that the names of documents are kept on record; 0 keeps them."
+    )
+    retention_access_months: int = Field(
+        0, ge=0, description="Months that sign-ins and denials are kept by name; 0 keeps them."
+    )
+    retention_administration_months: int = Field(
+        0, ge=0, description="Months that administrators' acts are kept by name; 0 keeps them."
+    )
+
+    @field_validator(
+        "retention_questions_months",
+        "retention_documents_months",
+        "retention_access_months",
+        "retention_administration_months",
+    )
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        if 0 < value < SHORTEST_TERM_MONTHS:
+            raise ValueError(f"it must be 0 or at least {SHORTEST_TERM_MONTHS} months")
+        return value
+
     @field_validator("data")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -197,6 +227,16 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data / 'service.db'}"
 
     @property
+    def retention_terms(self) -> dict[str, int]:
+        """Months by retention class of the record."""
+        return {
+            "questions": self.retention_questions_months,
+            "documents": self.retention_documents_months,
+            "access": self.retention_access_months,
+            "administration": self.retention_administration_months,
+        }
+
+    @property
     def service_address(self) -> str:
         """Where the service answers: as configured, else on this machine."""
         return self.service_url.rstrip("/") or f"http://127.0.0.1:{self.service_port}"
@@ -209,6 +249,7 @@ class Settings(BaseSettings):
             self.model_url,
             self.qdrant_url,
             self.database_url,
+            self.record_database_url,
             self.witness_url,
             f"tcp://{self.checkpoint_syslog}" if ":" in self.checkpoint_syslog else "",
         )
@@ -233,7 +274,8 @@ class Settings(BaseSettings):
 
     def fingerprint(self) -> str:
         """A SHA-256 over every setting but the secrets, for the record."""
-        shown = self.model_dump_json(exclude={"model_key", "qdrant_key", "database_url"})
+        secrets = {"model_key", "qdrant_key", "database_url", "record_database_url"}
+        shown = self.model_dump_json(exclude=secrets)
         return hashlib.sha256(shown.encode()).hexdigest()
 
     def as_variables(self) -> dict[str, str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from audit.circumstances import Program
 from audit.log import AuditLog
+from audit.postgres_store import PostgresStore
 from corpus.catalog import Catalog
 from corpus.holds import Holds
 from muniment.recording import signer_of, witnesses_of
 from muniment.settings import Settings
+from rag.conversations import Conversations
 from rag.identity import Identity
 
 
@@ -39,6 +41,11 @@ def open_identity(settings: Settings) -> Identity:
     )
 
 
+def open_conversations(settings: Settings) -> Conversations:
+    """Open the conversations."""
+    return Conversations.open(settings.service_database_url, clock=utc_now)
+
+
 def open_record(
     settings: Settings,
     *,
@@ -55,10 +62,12 @@ def open_record(
         create: False raises where there is no record yet.
     """
     key_file = settings.record_key_file
+    store = PostgresStore(settings.record_database_url) if settings.record_database_url else None
     return AuditLog.open(
         settings.data / "audit",
         clock=utc_now,
         create=create,
+        store=store,
         key_file=Path(key_file).expanduser() if key_file else None,
         program=Program(program, socket.gethostname(), version("muniment")),
         signer=signer_of(settings),

@@ -412,6 +412,26 @@ class SqliteStore:
         return connection
 
 
+# What every append runs is written out: building these statements anew takes longer than SQLite.
+_HEAD = "SELECT seq, leaf_hash, ts FROM audit_entry ORDER BY seq DESC LIMIT 1"
+_LEAF_HASH = "SELECT leaf_hash FROM audit_entry WHERE seq = ?"
+_LIVE_KEY = (
+    "SELECT key_id, subject, period, wrapped, destroyed_at FROM audit_key "
+    "WHERE subject = ? AND period = ? AND wrapped IS NOT NULL ORDER BY number DESC LIMIT 1"
+)
+_KEY_COUNT = "SELECT count(*) FROM audit_key WHERE subject = ? AND period = ?"
+_ADD_ENTRY = (
+    "INSERT INTO audit_entry (seq, line, leaf_hash, type, ts, pid, matter) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_ADD_DOCUMENT = "INSERT INTO audit_document (document, seq) VALUES (?, ?)"
+_ADD_KEY = (
+    "INSERT INTO audit_key (key_id, subject, period, wrapped, destroyed_at) VALUES (?, ?, ?, ?, ?)"
+)
+_ADD_PAYLOAD = "INSERT INTO audit_payload (seq, key_id, nonce, ct) VALUES (?, ?, ?, ?)"
+_ADD_TILE = "INSERT INTO audit_tile (level, idx, hashes, root) VALUES (?, ?, ?, ?)"
+
+
 class _Transaction:
     """What a batch is built from, under the write lock."""
 
@@ -420,92 +440,54 @@ class _Transaction:
         self.head = _head(connection)
 
     def leaf_hash(self, sequence: int) -> str | None:
-        query = select(entry_table.c.leaf_hash).where(entry_table.c.seq == sequence)
-        found = self._connection.execute(query).scalar()
+        found = self._connection.exec_driver_sql(_LEAF_HASH, (sequence,)).scalar()
         return None if found is None else str(found)
 
     def live_key(self, subject: str, period: str) -> KeyRow | None:
-        row = self._connection.execute(
-            select(key_table)
-            .where(*_of(subject, period), key_table.c.wrapped.is_not(None))
-            .order_by(key_table.c.number.desc())
-            .limit(1)
-        ).first()
-        return _key(row) if row else None
+        row = self._connection.exec_driver_sql(_LIVE_KEY, (subject, period)).first()
+        return KeyRow(*row) if row else None
 
     def key_count(self, subject: str, period: str) -> int:
-        query = select(func.count()).select_from(key_table).where(*_of(subject, period))
-        return int(self._connection.execute(query).scalar_one())
-
-
-def _of(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
-    return (key_table.c.subject == subject, key_table.c.period == period)
+        found = self._connection.exec_driver_sql(_KEY_COUNT, (subject, period)).scalar_one()
+        return int(found)
 
 
 def _write(connection: Connection, batch: Batch) -> None:
-    _insert(connection, entry_table, [_entry_values(entry) for entry in batch.entries])
-    _insert(
-        connection,
-        document_table,
-        [
-            {"document": document, "seq": entry.sequence}
-            for entry in batch.entries
-            for document in entry.documents
-        ],
-    )
-    _insert(
-        connection,
-        key_table,
-        [
-            {
-                "key_id": key.key_id,
-                "subject": key.subject,
-                "period": key.period,
-                "wrapped": key.wrapped,
-                "destroyed_at": key.destroyed_at,
-            }
-            for key in batch.keys
-        ],
-    )
-    _insert(
-        connection,
-        payload_table,
-        [
-            {
-                "seq": payload.sequence,
-                "key_id": payload.key_id,
-                "nonce": payload.nonce,
-                "ct": payload.ciphertext,
-            }
-            for payload in batch.payloads
-        ],
-    )
-    _insert(
-        connection,
-        tile_table,
-        [
-            {"level": tile.level, "idx": tile.index, "hashes": tile.hashes, "root": tile.root}
-            for tile in batch.tiles
-        ],
-    )
-    _remove(connection, batch.removal)
+    for statement, rows in (
+        (_ADD_ENTRY, [_entry_values(entry) for entry in batch.entries]),
+        (
+            _ADD_DOCUMENT,
+            [(name, entry.sequence) for entry in batch.entries for name in entry.documents],
+        ),
+        (
+            _ADD_KEY,
+            [
+                (key.key_id, key.subject, key.period, key.wrapped, key.destroyed_at)
+                for key in batch.keys
+            ],
+        ),
+        (
+            _ADD_PAYLOAD,
+            [(each.sequence, each.key_id, each.nonce, each.ciphertext) for each in batch.payloads],
+        ),
+        (_ADD_TILE, [(tile.level, tile.index, tile.hashes, tile.root) for tile in batch.tiles]),
+    ):
+        if rows:
+            connection.exec_driver_sql(statement, rows)
+    if batch.removal != Removal():
+        _remove(connection, batch.removal)
 
 
-def _insert(connection: Connection, table: Table, values: list[dict[str, Any]]) -> None:
-    if values:
-        connection.execute(table.insert(), values)
-
-
-def _entry_values(entry: EntryRow) -> dict[str, Any]:
-    return {
-        "seq": entry.sequence,
-        "line": entry.line or b"",
-        "leaf_hash": entry.leaf_hash,
-        "type": entry.type,
-        "ts": entry.at,
-        "pid": entry.pid,
-        "matter": entry.matter,
-    }
+def _entry_values(entry: EntryRow) -> tuple[Any, ...]:
+    return (
+        entry.sequence,
+        entry.line or b"",
+        entry.leaf_hash,
+        entry.type,
+        entry.at,
+        entry.pid,
+        entry.matter,
+    )
 
 
 def _remove(connection: Connection, removal: Removal) -> None:
@@ -536,12 +518,8 @@ def _remove(connection: Connection, removal: Removal) -> None:
 
 
 def _head(connection: Connection) -> Head:
-    row = connection.execute(
-        select(entry_table.c.seq, entry_table.c.leaf_hash, entry_table.c.ts)
-        .order_by(entry_table.c.seq.desc())
-        .limit(1)
-    ).first()
-    return Head(row.seq + 1, row.leaf_hash, row.ts) if row else Head()
+    row = connection.exec_driver_sql(_HEAD).first()
+    return Head(row[0] + 1, row[1], row[2]) if row else Head()
 
 
 def _joined() -> Select[Any]:

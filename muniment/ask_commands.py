@@ -5,7 +5,14 @@ import click
 from muniment.reach import desk_for
 from muniment.settings import Settings
 from muniment.terminal import ExitCode, example, plain, print_json
-from rag.contract import MAXIMUM_QUESTION_CHARACTERS, Answer, Citation, Outcome, Passage
+from rag.contract import (
+    MAXIMUM_QUESTION_CHARACTERS,
+    Answer,
+    Citation,
+    FoundBy,
+    Outcome,
+    Passage,
+)
 
 
 @click.command(epilog=example('muniment ask "How long are client files kept?" --as NAME --json'))
@@ -28,7 +35,7 @@ def ask(context: click.Context, question: str, person: str, *, quotes: bool, as_
         print_json({"question": asked, "person": person, **answer.model_dump(mode="json")})
     else:
         _print_answer(answer)
-    if answer.outcome is not Outcome.ANSWERED:
+    if answer.outcome not in {Outcome.ANSWERED, Outcome.CONFLICT}:
         context.exit(ExitCode.NOT_DONE)
 
 
@@ -36,10 +43,17 @@ def ask(context: click.Context, question: str, person: str, *, quotes: bool, as_
 @click.argument("question")
 @click.option("--as", "person", required=True, metavar="USER", help="On whose behalf.")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--explain", is_flag=True, help="Say how each passage was found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def search(
-    context: click.Context, question: str, person: str, limit: int, *, as_json: bool
+    context: click.Context,
+    question: str,
+    person: str,
+    limit: int,
+    *,
+    explain: bool,
+    as_json: bool,
 ) -> None:
     """Find the passages a question would be answered from, without answering it.
 
@@ -54,6 +68,8 @@ def search(
     else:
         for rank, passage in enumerate(found.passages, start=1):
             click.echo(plain(_passage_line(rank, passage)))
+            if explain and passage.found_by is not None:
+                click.echo(f"   {_how_found(passage.found_by)}")
     if not found.passages:
         context.exit(ExitCode.NOT_DONE)
 
@@ -89,6 +105,26 @@ def _where(found: Citation | Passage) -> str:
     if found.page is not None:
         return f"{version}, page {found.page + 1} ({found.path})"
     return f"{version}{', ' + found.place if found.place else ''} ({found.path})"
+
+
+def _how_found(found: FoundBy) -> str:
+    """Say in one line which rankings brought a passage and what moved it."""
+    parts = [
+        f"{name} rank {rank} ({score:.2f})" if rank and score is not None else f"not by {name}"
+        for name, rank, score in (
+            ("meaning", found.meaning_rank, found.meaning_score),
+            ("words", found.words_rank, found.words_score),
+        )
+    ]
+    if found.closeness is not None:
+        parts.append(f"word by word {found.closeness:.2f}")
+    if found.document:
+        parts.append(f"document named {found.document:.2f}")
+    if found.reference:
+        parts.append(f"referred to {found.reference:+.2f}")
+    if found.repeats:
+        parts.append("put behind: two better ones say the same")
+    return "; ".join(parts)
 
 
 def _passage_line(rank: int, passage: Passage) -> str:

@@ -32,6 +32,7 @@ from rag.contract import (
     Answer,
     Citation,
     DraftDelta,
+    FoundBy,
     Mark,
     Outcome,
     Passage,
@@ -40,6 +41,7 @@ from rag.contract import (
     Step,
     Timings,
 )
+from rag.editions import Settled, settle
 from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
 from rag.evidence import (
     Evidence,
@@ -50,6 +52,7 @@ from rag.evidence import (
 )
 from rag.generation import SEED, TEMPERATURE, ModelServer
 from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
+from rag.ranking import Found
 from rag.retrieval import Retriever
 from rag.wording import Span
 
@@ -94,6 +97,7 @@ class _Read:
 
     chunk: AuthorizedChunk
     score: float
+    found: Found
 
 
 @dataclass(slots=True)
@@ -296,7 +300,10 @@ class Assistant:
         read = reading.passages
         self._append(self._passages_read(asker, "", reading), after=asked)
         watch.retrieve = watch.elapsed()
-        passages = [_passage(each.chunk, each.score) for each in read]
+        passages = [
+            _passage(each.chunk, each.score).model_copy(update={"found_by": _found_by(each.found)})
+            for each in read
+        ]
         return SearchResult(
             passages=passages,
             timings=watch.timings(),
@@ -305,9 +312,10 @@ class Assistant:
 
     def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> _Reading:
         found = self._retriever.retrieve(question, visible_to=asker, limit=limit + SPARE)
-        scores = {candidate.chunk.chunk_id: candidate.score for candidate in found}
+        candidates = {candidate.chunk.chunk_id: candidate for candidate in found}
         authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
-        passed = [_Read(chunk, scores[chunk.found.chunk_id]) for chunk in authorized[:limit]]
+        chosen = [(chunk, candidates[chunk.found.chunk_id]) for chunk in authorized[:limit]]
+        passed = [_Read(chunk, candidate.score, candidate.found) for chunk, candidate in chosen]
         return _Reading(passed, denied=len(found) - len(authorized))
 
     def _passages_read(
@@ -367,16 +375,25 @@ class Assistant:
         evidence: Sequence[Evidence],
     ) -> Answer:
         checked = check_draft(drafted.text, passages_for_prompt(chunks))
-        spans = {(found.passage, found.span) for found in worth_quoting(evidence)}
-        kept = [each for each in checked if each.quote and _speaks(each.quote, spans)]
+        settled = settle(worth_quoting(evidence), evidence, chunks)
+        spans = {(found.passage, found.span) for found in settled.evidence}
+        kept = [
+            each
+            for each in checked
+            if each.quote and _speaks(each.quote, spans) and not settled.conflict
+        ]
+        outcome = Outcome.ANSWERED
         if kept or drafted.stopped:
             note, quotes, model = "", kept, drafted.model
         else:
+            # Where editions disagree no model may blend them: each speaks for itself.
             note = drafted.note or (NOTHING_BACKED if drafted.text else "")
-            quotes, model = _own_words(worth_quoting(evidence)), ""
+            note = " ".join(part for part in (settled.note, note) if part)
+            quotes, model = _own_words(settled), ""
+            outcome = Outcome.CONFLICT if settled.conflict else Outcome.ANSWERED
         citations, numbers = self._cite([each.quote for each in quotes if each.quote], chunks)
         return Answer(
-            outcome=Outcome.STOPPED if drafted.stopped else Outcome.ANSWERED,
+            outcome=Outcome.STOPPED if drafted.stopped else outcome,
             sentences=[
                 Sentence(
                     text=each.text,
@@ -536,11 +553,13 @@ def _speaks(quote: Quote, spans: set[tuple[int, Span]]) -> bool:
     )
 
 
-def _own_words(evidence: Sequence[Evidence]) -> list[CheckedSentence]:
-    in_order = sorted(evidence, key=lambda found: (found.passage, found.span.start))
+def _own_words(settled: Settled) -> list[CheckedSentence]:
+    quoted = settled.evidence
+    if not settled.conflict:
+        quoted = tuple(sorted(quoted, key=lambda found: (found.passage, found.span.start)))
     return [
         CheckedSentence(found.text, Quote(found.passage, found.span, found.text), verbatim=True)
-        for found in in_order
+        for found in quoted
     ]
 
 
@@ -567,6 +586,19 @@ def _passage(chunk: AuthorizedChunk, score: float) -> Passage:
         text=found.text,
         score=score,
         marking=found.marking,
+    )
+
+
+def _found_by(found: Found) -> FoundBy:
+    return FoundBy(
+        meaning_rank=found.dense_rank,
+        meaning_score=found.dense_score,
+        words_rank=found.words_rank,
+        words_score=found.words_score,
+        closeness=found.closeness,
+        document=found.document,
+        reference=found.reference,
+        repeats=found.repeats,
     )
 
 

@@ -112,6 +112,19 @@ class Mark(Wire):
     y1: float
 
 
+class FoundBy(Wire):
+    """Why a passage stands where it stands in a search; empty where a thing did not apply."""
+
+    meaning_rank: int | None = Field(description="Place in the ranking by meaning, from 1.")
+    meaning_score: float | None = Field(description="Cosine to the question.")
+    words_rank: int | None = Field(description="Place in the ranking by words, from 1.")
+    words_score: float | None = Field(description="BM25 over what the asker may read.")
+    closeness: float | None = Field(description="Closeness word by word, -1 to 1.")
+    document: float = Field(description="How well the question names its document, 0 to 1.")
+    reference: float = Field(description="Gained along references between sections.")
+    repeats: bool = Field(description="Put behind, because two better ones say the same.")
+
+
 class Passage(Wire):
     """A chunk chosen for the prompt, or found by a search."""
 
@@ -132,6 +145,7 @@ class Passage(Wire):
         description="0 to 1: how well it speaks to the question; in a search, its fused rank score."
     )
     marking: str = Field(default="", description="The document's protective marking.")
+    found_by: FoundBy | None = Field(default=None, description="Of a search alone.")
 
 
 class Citation(Wire):
@@ -162,9 +176,10 @@ class Sentence(Wire):
 
 
 class Outcome(StrEnum):
-    """How a question ended."""
+    """How a question ended. A conflict is an answer: documents disagree, the later stands first."""
 
     ANSWERED = "answered"
+    CONFLICT = "conflict"
     REFUSED = "refused"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -437,6 +452,10 @@ class SourceView(Wire):
     groups: list[str]
     live_documents: int
     quarantined: int
+    schedule: str = Field(default="", description="Cron line; empty where nobody set one.")
+    zone: str = "UTC"
+    next_at: datetime | None = Field(default=None, description="When it is next gone over.")
+    last: RunView | None = Field(default=None, description="The latest run that ended.")
 
 
 class IngestionStatus(Wire):
@@ -451,6 +470,23 @@ class StartRun(Wire):
     """Ask for a source to be synchronised."""
 
     source_id: str
+    accept_withdrawals: bool = Field(
+        default=False, description="Withdraw however many files are gone."
+    )
+    retry_quarantined: bool = Field(default=False, description="Read those again, no others.")
+
+
+class SteerRun(Wire):
+    """Tell a run what to do; what is done stays done."""
+
+    wish: Literal["pause", "resume", "cancel"]
+
+
+class SetSchedule(Wire):
+    """Say when a source is gone over by itself; an empty line means never."""
+
+    cron: str = Field(default="", max_length=100)
+    zone: str = Field(default="UTC", max_length=100)
 
 
 class AuditEntry(Wire):

@@ -236,6 +236,8 @@ def _answered(turn: Turn, answer: Answer, place: Place | None) -> None:
             st.subheader("No answer", anchor=False)
             st.text(answer.reason or "Something went wrong; the question is on record.")
         return
+    if answer.outcome is Outcome.CONFLICT:
+        st.warning("Your documents disagree about this.", icon=":material/compare_arrows:")
     if answer.outcome is Outcome.STOPPED:
         st.caption(":material/stop_circle: Stopped, so this is incomplete.")
     here = place is not None and place.turn_id == turn.turn_id

@@ -1,0 +1,163 @@
+"""Editions of one document: which is later, and what to say when they disagree.
+
+A folder often holds the policy of 2023 beside that of 2025. They are told to be editions of one
+document by their titles or paths being the same but for years, dates and version numbers.
+Versions of one document that the catalog knows need no such care: only the live one is read.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from corpus.access import AuthorizedChunk
+from rag.evidence import Evidence
+from rag.wording import is_negated, numbers, numbers_in_words, terms
+
+MONTHS: Final = (
+    "january february march april may june july august september october november december"
+).split()
+DATE: Final = re.compile(
+    rf"\b(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ .-]+)?(?P<month>{'|'.join(MONTHS)})[ .,-]+"
+    r"(?P<year>(?:19|20)\d\d)\b"
+    r"|\b(?P<iso_year>(?:19|20)\d\d)(?:-(?P<iso_month>[01]\d)(?:-(?P<iso_day>[0-3]\d))?)?\b",
+    re.IGNORECASE,
+)
+VERSION: Final = re.compile(
+    r"\b(?:v|ver|version|issue|edition|revision|rev)[ ._]?(?P<number>\d+(?:[._]\d+)*)\b",
+    re.IGNORECASE,
+)
+SEPARATORS: Final = re.compile(r"[\s_\-().,\[\]]+")
+
+SAME_STATEMENT: Final = 0.5
+"""Part of their terms, numbers aside, that two sentences share when they state the same thing."""
+
+EARLIER: Final = "From an earlier edition; a later one was read as well and does not say this."
+DISAGREE: Final = "Editions of this document disagree. The later one stands first."
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Which document, and how late an edition of it.
+
+    Attributes:
+        series: What all its editions have in common.
+        rank: Larger is later; empty where neither date nor version is told.
+    """
+
+    series: str
+    rank: tuple[int, ...]
+
+    def is_earlier_than(self, other: "Edition") -> bool:
+        """Say whether the other is a later edition of the same document."""
+        told = bool(self.rank and other.rank)
+        return told and self.series == other.series and self.rank < other.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Evidence with the later edition first.
+
+    Attributes:
+        evidence: What to quote.
+        conflict: Whether editions disagree about it.
+        note: What the reader should know; empty when all is plain.
+    """
+
+    evidence: tuple[Evidence, ...]
+    conflict: bool = False
+    note: str = ""
+
+
+def edition_of(title: str, path: str) -> Edition:
+    """Return which edition a document is, by its title and, failing that, its path."""
+    by_title = _edition(title)
+    if by_title.rank:
+        return Edition(f"{PurePosixPath(path).parent}/{by_title.series}", by_title.rank)
+    by_path = _edition(PurePosixPath(path).stem)
+    return Edition(f"{PurePosixPath(path).parent}/{by_path.series}", by_path.rank)
+
+
+def settle(
+    chosen: Sequence[Evidence], evidence: Sequence[Evidence], chunks: Sequence[AuthorizedChunk]
+) -> Settled:
+    """Let later editions speak first, and say where editions disagree.
+
+    A sentence of an earlier edition gives way to its counterpart in a later one that says the
+    same; where the later one says otherwise both stand, the later first.
+
+    Args:
+        chosen: What would be quoted.
+        evidence: All that was found, best first.
+        chunks: The passages they are from.
+    """
+    editions = [edition_of(chunk.found.title, chunk.found.path) for chunk in chunks]
+    settled: list[Evidence] = []
+    conflict = outdated = False
+    for each in chosen:
+        later = _counterpart(each, evidence, editions)
+        if later is None:
+            outdated = outdated or _is_outdated(each, editions)
+            settled.append(each)
+        elif _says_the_same(later, each):
+            settled.append(later)
+        else:
+            conflict = True
+            settled += [later, each]
+    note = DISAGREE if conflict else EARLIER if outdated else ""
+    return Settled(tuple(dict.fromkeys(settled)), conflict, note)
+
+
+def _edition(name: str) -> Edition:
+    name = re.sub(r"_(?!\d)|(?<!\d)_", " ", name)  # the underscore of 2_1 is a point
+    dates = [_moment(match) for match in DATE.finditer(name)]
+    versions = [
+        tuple(int(part) for part in re.split(r"[._]", match["number"]))
+        for match in VERSION.finditer(name)
+    ]
+    bare = SEPARATORS.sub(" ", DATE.sub(" ", VERSION.sub(" ", name))).strip().lower()
+    if dates:
+        return Edition(bare, max(dates))
+    return Edition(bare, max(versions) if versions else ())
+
+
+def _moment(match: re.Match[str]) -> tuple[int, ...]:
+    if match["year"]:
+        month = MONTHS.index(match["month"].lower()) + 1
+        return int(match["year"]), month, int(match["day"] or 0)
+    return int(match["iso_year"]), int(match["iso_month"] or 0), int(match["iso_day"] or 0)
+
+
+def _counterpart(
+    each: Evidence, evidence: Sequence[Evidence], editions: Sequence[Edition]
+) -> Evidence | None:
+    """Return the sentence of a later edition that states most nearly the same thing."""
+    own = editions[each.passage]
+    later = [one for one in evidence if own.is_earlier_than(editions[one.passage])]
+    best = max(later, key=lambda one: _likeness(one.text, each.text), default=None)
+    if best is None or _likeness(best.text, each.text) < SAME_STATEMENT:
+        return None
+    return best
+
+
+def _is_outdated(each: Evidence, editions: Sequence[Edition]) -> bool:
+    return any(editions[each.passage].is_earlier_than(other) for other in editions)
+
+
+def _likeness(one: str, other: str) -> float:
+    """Return the share of terms that two sentences have in common, numbers aside."""
+    mine, theirs = _terms_without_numbers(one), _terms_without_numbers(other)
+    return len(mine & theirs) / max(len(mine | theirs), 1)
+
+
+def _terms_without_numbers(text: str) -> set[str]:
+    return {term for term in terms(text) if not term[:1].isdigit()} - numbers_in_words(text)
+
+
+def _says_the_same(one: Evidence, other: Evidence) -> bool:
+    return is_negated(one.text) == is_negated(other.text) and _figures(one) == _figures(other)
+
+
+def _figures(each: Evidence) -> set[str]:
+    return numbers(each.text) | numbers_in_words(each.text)

@@ -1,0 +1,110 @@
+"""The later edition speaks first, and disagreement is told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.access import AuthorizedChunk
+from rag.editions import DISAGREE, EARLIER, edition_of, settle
+from rag.evidence import Evidence
+from rag.wording import Span
+from tests.rag.conftest import Passages
+
+OLD = "The limit for an evening meal is £28 a day."
+NEW = "The limit for an evening meal is £34 a day."
+
+
+def found(passage: int, text: str, similarity: float = 0.8) -> Evidence:
+    return Evidence(passage, Span(100, 100 + len(text)), text, 1.0, similarity)
+
+
+def two_editions(passages: Passages, old: str, new: str) -> list[AuthorizedChunk]:
+    (earlier,) = passages(old, title="Expenses Policy 2023")
+    (later,) = passages(new, title="Expenses Policy 2025")
+    return [earlier, later]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("Expenses Policy 2023", "Expenses Policy 2025"),
+        ("Records Retention Standard v2.1", "Records Retention Standard v3.2"),
+        ("Records Retention Standard v3.9", "Records Retention Standard v3.10"),
+        ("Minutes 3 March 2024", "Minutes 21 November 2024"),
+        ("Fee schedule (Issue 4)", "Fee Schedule - Issue 11"),
+        ("pay_2024-09", "pay_2024-10"),
+    ],
+)
+def test_editions_are_told_by_their_dates_and_numbers(earlier: str, later: str) -> None:
+    one, other = edition_of(earlier, "p/a.pdf"), edition_of(later, "p/b.pdf")
+
+    assert one.is_earlier_than(other)
+    assert not other.is_earlier_than(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Expenses Policy 2023", "Travel Policy 2025"),
+        ("Expenses Policy", "Expenses Policy 2025"),
+        ("Expenses Policy 2025", "Expenses Policy 2025"),
+    ],
+)
+def test_other_documents_are_no_editions_of_each_other(one: str, other: str) -> None:
+    assert not edition_of(one, "p/a.pdf").is_earlier_than(edition_of(other, "p/b.pdf"))
+
+
+def test_the_same_title_in_another_folder_is_another_document() -> None:
+    one = edition_of("Budget 2024", "clients/ash/budget.pdf")
+    other = edition_of("Budget 2025", "clients/birch/budget.pdf")
+
+    assert not one.is_earlier_than(other)
+
+
+def test_where_editions_disagree_both_are_shown_the_later_first(passages: Passages) -> None:
+    chunks = two_editions(passages, OLD, NEW)
+    evidence = [found(0, OLD, 0.9), found(1, NEW, 0.8)]
+
+    settled = settle(evidence[:1], evidence, chunks)
+
+    assert [each.text for each in settled.evidence] == [NEW, OLD]
+    assert settled.conflict
+    assert settled.note == DISAGREE
+
+
+def test_where_editions_agree_only_the_later_is_quoted(passages: Passages) -> None:
+    chunks = two_editions(passages, OLD, OLD)
+    evidence = [found(0, OLD, 0.9), found(1, OLD, 0.8)]
+
+    settled = settle(evidence[:1], evidence, chunks)
+
+    assert [each.passage for each in settled.evidence] == [1]
+    assert not settled.conflict
+
+
+def test_what_only_the_earlier_edition_says_is_marked_as_such(passages: Passages) -> None:
+    other = "Receipts are kept for six years."
+    chunks = two_editions(passages, OLD, other)
+    evidence = [found(0, OLD, 0.9), found(1, other, 0.3)]
+
+    settled = settle(evidence[:1], evidence, chunks)
+
+    assert settled.note == EARLIER
+    assert not settled.conflict
+
+
+def test_a_negation_is_a_disagreement_too(passages: Passages) -> None:
+    old, new = "Taxis are repaid after nine.", "Taxis are not repaid after nine."
+    chunks = two_editions(passages, old, new)
+
+    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks)
+
+    assert settled.conflict
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_no_title_is_earlier_than_itself_nor_both_ways(one: str, other: str) -> None:
+    mine, theirs = edition_of(one, "p/x"), edition_of(other, "p/x")
+
+    assert not mine.is_earlier_than(mine)
+    assert not (mine.is_earlier_than(theirs) and theirs.is_earlier_than(mine))

@@ -14,7 +14,7 @@ from muniment.settings import CONFIG_VARIABLE, Settings, variable_of
 
 REPOSITORY = Path(__file__).parents[1]
 DEPLOY = REPOSITORY / "deploy"
-OURS = ("rag", "ingest", "ui")
+OURS = ("rag", "ingest", "ui", "signer")
 SERVICES = {"proxy", "vllm", "qdrant", "postgres", *OURS}
 
 Service = dict[str, Any]
@@ -125,6 +125,24 @@ def test_a_service_is_watched_bounded_and_logs_no_more_than_fits(
     assert service["deploy"]["resources"]["limits"]["memory"]
     assert service["logging"]["options"]["max-size"]
     assert service["restart"] == "unless-stopped"
+
+
+def test_only_the_signer_can_read_the_key_that_signs_the_record(
+    services: dict[str, Service],
+) -> None:
+    mounted = {
+        name: {str(volume).split(":")[0] for volume in service.get("volumes", [])}
+        for name, service in services.items()
+    }
+
+    assert [name for name, volumes in mounted.items() if "signer" in volumes] == ["signer"]
+    askers = {name for name, volumes in mounted.items() if "signer-socket" in volumes}
+    assert askers == {"signer", "rag", "ingest"}
+    users = {name: services[name]["user"].split(":")[0] for name in askers}
+    assert users["signer"] not in {users["rag"], users["ingest"]}
+    for name in askers:
+        variables = services[name]["environment"]
+        assert variables["MUNIMENT_SIGNER_SOCKET"].startswith("/run/signer/")
 
 
 def test_services_start_in_order(services: dict[str, Service]) -> None:

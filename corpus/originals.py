@@ -11,7 +11,6 @@ from pathlib import Path
 from corpus.documents import OriginalHash
 from corpus.errors import OriginalMissing, OriginalsUnavailable
 
-
 UNFINISHED = ".keeping-"
 _HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -15,7 +15,6 @@ from audit.events import (
     PlaceCleared,
     VersionErased,
 )
-from corpus.catalog import Catalog
 from corpus.documents import DocumentId
 from corpus.erasures import ASKED, ERASED, Erasure
 from corpus.errors import UnknownDocument, UnknownVersion

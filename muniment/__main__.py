@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "ask": Entry("muniment.ask_commands", "ask", "Ask a question, as a person."),
     "search": Entry("muniment.ask_commands", "search", "Find passages without an answer."),
     "evaluate": Entry("muniment.evaluate_commands", "evaluate", "Measure the answers."),
-    "source": Entry("muniment.ingest_commands", "source", "Places that documents come from."),
+    "source": Entry("muniment.source_commands", "source", "Places that documents come from."),
     "access": Entry("muniment.access_commands", "access", "Who may read what, and why."),
     "user": Entry("muniment.user_commands", "user", "People who may sign in."),
     "audit": Entry("muniment.audit_commands", "audit", "Show, verify and export the record."),

@@ -1,14 +1,12 @@
-"""The commands ``ingest`` and ``source``."""
+"""The command ``ingest``, and what it shares with ``source``."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import click
 from rich.console import Console
 
-from audit.events import SourceChanged
 from audit.log import AuditLog
 from corpus.catalog import Catalog, FileOutcome, Run, Source
 from muniment.ingestion import bring_in, declare_source
@@ -16,101 +14,83 @@ from muniment.progress import OUTCOMES, show_outcomes
 from muniment.running import make_data_folder
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_record
-from muniment.terminal import ExitCode, example, operator, plain, print_json, split_names
+from muniment.terminal import ExitCode, example, plain, print_json, split_names
+
+RUN_OPTIONS = {
+    "accept_withdrawals": "accept",
+    "retry_quarantined": "retry",
+    "only_quarantined": "only-quarantined",
+    "check_content": "check",
+}
+"""Options of the commands, as the catalog names them."""
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a run."""
+    for option in (
+        click.option("--check-content", is_flag=True, help="Compare the bytes of every file."),
+        click.option("--only-quarantined", is_flag=True, help="Read those again and no others."),
+        click.option("--retry-quarantined", is_flag=True, help="Read quarantined files again."),
+        click.option(
+            "--accept-withdrawals", is_flag=True, help="Withdraw however many files are gone."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def options_of(chosen: Mapping[str, bool]) -> list[str]:
+    """What a command's options mean for a run."""
+    options = [RUN_OPTIONS[name] for name, given in chosen.items() if given]
+    return [*options, "retry"] if "only-quarantined" in options else options
 
 
 @click.command(epilog=example("muniment ingest /srv/policies --groups all-staff"))
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--as-source", default="", metavar="NAME", help="What the source is called.")
 @click.option("--groups", metavar="A,B", help="Who may read it; without any, nobody may.")
+@run_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def ingest(
     context: click.Context,
-    paths: tuple[Path, ...],
+    /,
+    paths: tuple[str, ...],
     as_source: str,
     groups: str | None,
     *,
     as_json: bool,
+    **chosen: bool,
 ) -> None:
-    """Bring in every document of a folder, or a single file.
+    """Bring in every document of a folder, a single file or a place behind an address.
 
-    Each PATH becomes a source. Unchanged files cost a hash and nothing else; files that are gone
-    are withdrawn. A file that cannot be read is quarantined with a reason, and the rest goes on;
-    the command then ends with 1.
+    Each PATH becomes a source. Unchanged files cost a look; files that are gone are withdrawn,
+    unless so many are gone that somebody has to say whether that is right. A file that cannot be
+    read is quarantined with a reason, and the rest goes on; the command then ends with 1.
     """
     if as_source and len(paths) > 1:
         raise click.UsageError("--as-source names one source, so give it one PATH.")
-    with _stores(context.obj) as (catalog, record):
+    with stores(context.obj) as (catalog, record):
         admitted = None if groups is None else split_names(groups)
         sources = [
             declare_source(catalog, record, path, name=as_source, groups=admitted) for path in paths
         ]
-        _bring_in_and_report(context, catalog, sources, as_json=as_json)
+        bring_in_and_report(context, catalog, sources, options_of(chosen), as_json=as_json)
 
 
-@click.group(epilog=example("muniment source add /srv/policies --groups all-staff"))
-def source() -> None:
-    """Places that documents come from."""
-
-
-@source.command("list", epilog=example("muniment source list --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def list_sources(settings: Settings, *, as_json: bool) -> None:
-    """List every source."""
-    with _stores(settings) as (catalog, _):
-        found = [(one, catalog.live_document_count(one.source_id)) for one in catalog.sources()]
-    if as_json:
-        print_json([_source_json(one) | {"live_documents": count} for one, count in found])
-        return
-    for one, count in found:
-        groups = ", ".join(sorted(one.groups)) or "nobody"
-        click.echo(plain(f"{one.name}  {one.location}  {count} documents  read by: {groups}"))
-
-
-@source.command("add", epilog=example("muniment source add /srv/policies --groups all-staff"))
-@click.argument("location", type=click.Path(path_type=Path))
-@click.option("--name", "as_source", default="", help="What it is called.")
-@click.option("--groups", metavar="A,B", help="Who may read it; without any, nobody may.")
-@click.pass_obj
-def add_source(settings: Settings, location: Path, as_source: str, groups: str | None) -> None:
-    """Declare a source, or change who may read it, without reading its documents."""
-    with _stores(settings) as (catalog, record):
-        admitted = None if groups is None else split_names(groups)
-        added = declare_source(catalog, record, location, name=as_source, groups=admitted)
-    click.echo(plain(f"{added.name} stands for {added.location}."))
-    _warn_if_unreadable(added)
-
-
-@source.command("remove", epilog=example("muniment source remove policies"))
-@click.argument("name")
-@click.pass_obj
-def remove_source(settings: Settings, name: str) -> None:
-    """Remove a source; its documents can no longer be found from now on."""
-    with _stores(settings) as (catalog, record):
-        found = catalog.source_named(name)
-        record.append(SourceChanged(actor=operator(), source=name, change="removed"))
-        catalog.remove_source(found.source_id)
-    click.echo(plain(f"The source {name} is removed and its documents are withdrawn."))
-
-
-@source.command("sync", epilog=example("muniment source sync policies"))
-@click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def sync_sources(context: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
-    """Compare sources with what is known, all of them or those named, and bring in changes."""
-    with _stores(context.obj) as (catalog, _):
-        sources = [catalog.source_named(name) for name in names] or catalog.sources()
-        _bring_in_and_report(context, catalog, sources, as_json=as_json)
-
-
-def _bring_in_and_report(
-    context: click.Context, catalog: Catalog, sources: list[Source], *, as_json: bool
+def bring_in_and_report(
+    context: click.Context,
+    catalog: Catalog,
+    sources: list[Source],
+    options: list[str],
+    *,
+    as_json: bool,
 ) -> None:
+    """Have sources gone over, show how far that is and what became of every file."""
     console = Console(stderr=as_json, highlight=False)
-    runs = bring_in(context.obj, catalog, [one.source_id for one in sources], console)
+    runs = bring_in(
+        context.obj, catalog, [one.source_id for one in sources], console, options=options
+    )
     files = [file for run in runs for file in catalog.run_files(run.run_id)]
     if as_json:
         print_json(_report_json(catalog, runs))
@@ -120,7 +100,7 @@ def _bring_in_and_report(
             if run.error:
                 click.echo(f"muniment: {plain(run.error)}", err=True)
         for one in sources:
-            _warn_if_unreadable(one)
+            warn_if_unreadable(one)
     if any(run.state != "done" for run in runs) or _any_quarantined(files):
         context.exit(ExitCode.NOT_DONE)
 
@@ -170,17 +150,8 @@ def _file_json(file: FileOutcome) -> dict[str, object]:
     }
 
 
-def _source_json(one: Source) -> dict[str, object]:
-    return {
-        "source_id": one.source_id,
-        "name": one.name,
-        "location": str(one.location),
-        "groups": sorted(one.groups),
-        "rules": [{"glob": rule.glob, "groups": sorted(rule.groups)} for rule in one.rules],
-    }
-
-
-def _warn_if_unreadable(one: Source) -> None:
+def warn_if_unreadable(one: Source) -> None:
+    """Say so where nobody may read a source."""
     if not one.groups and not one.rules:
         click.echo(
             plain(
@@ -192,7 +163,8 @@ def _warn_if_unreadable(one: Source) -> None:
 
 
 @contextmanager
-def _stores(settings: Settings) -> Iterator[tuple[Catalog, AuditLog]]:
+def stores(settings: Settings) -> Iterator[tuple[Catalog, AuditLog]]:
+    """Open the catalog and the record."""
     make_data_folder(settings.data)
     with (
         closing(open_record(settings)) as record,

@@ -110,4 +110,6 @@ def _parts(house: House) -> ServiceParts:
         model=house.model,
         index=house.index,
         clock=house.clock,
+        uploads=house.settings.data / "uploads",
+        largest_upload=house.settings.maximum_file_megabytes * MEBIBYTE,
     )

@@ -10,6 +10,7 @@ from rag import (
     service_asking,
     service_conversations,
     service_documents,
+    service_ingestion,
     service_openai,
     service_oversight,
     service_tokens,
@@ -89,12 +90,15 @@ def create_service(
         service_asking,
         service_conversations,
         service_documents,
+        service_ingestion,
         service_openai,
         service_oversight,
         service_tokens,
     ):
         app.include_router(module.router)
-    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    app.add_middleware(
+        Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload
+    )
     return app
 
 

@@ -41,6 +41,7 @@ log = logging.getLogger("rag.service")
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 MAXIMUM_BODY_BYTES: Final = 256 * 1024
+UPLOADS: Final = "/v1/ingestion/uploads/"
 """The longest question, every character escaped, with room to spare."""
 
 RECORD_AWAY: Final = (
@@ -144,10 +145,14 @@ class Guard:
         app: What is guarded.
         allowed_hosts: Names the service may be addressed by, besides the loopback ones. A page
             of a stranger that points its own name at this machine is turned away by this.
+        largest_upload: Bytes of an uploaded file; every other body is small.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, allowed_hosts: Collection[str] = (), largest_upload: int = 0
+    ) -> None:
         self._app = app
+        self._largest_upload = max(largest_upload, MAXIMUM_BODY_BYTES)
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,19 +171,21 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        upload = scope["method"] == "PUT" and scope["path"].startswith(UPLOADS)
+        most = self._largest_upload if upload else MAXIMUM_BODY_BYTES
+        refusal = self._refusal(Headers(scope=scope), most)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
             return
         try:
             with within(**_circumstances(scope)):
-                await self._app(scope, _limited(receive), send_with_headers)
+                await self._app(scope, _limited(receive, most), send_with_headers)
         except Exception as error:  # noqa: BLE001 - the HTTP boundary
             _log_without_text(error)
             if not started:
                 await problem(500, UNEXPECTED)(scope, receive, send_with_headers)
 
-    def _refusal(self, headers: Headers) -> Response | None:
+    def _refusal(self, headers: Headers, most: int) -> Response | None:
         if _host_name(headers.get("host", "")) not in self._hosts:
             return problem(
                 400,
@@ -186,7 +193,7 @@ class Guard:
                 "or use the address it printed at start.",
             )
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAXIMUM_BODY_BYTES:
+        if not length.isdecimal() or int(length) > most:
             return problem(413, "The request is too large.")
         return None
 
@@ -212,14 +219,14 @@ def _log_without_text(error: Exception) -> None:
     log.error("request.failed error=%s\n%s", type(error).__name__, frames)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     received = 0
 
     async def receive_limited() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAXIMUM_BODY_BYTES:
+        if received > most:
             raise HTTPException(413)  # the one kind that the framework lets through
         return message
 

@@ -1,4 +1,4 @@
-"""Routes for those who look after the house: ingestion, the record, and readiness."""
+"""Routes for those who look after the house: the record, and readiness."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,16 +15,12 @@ from audit.events import (
     ConversationViewed,
     RecordVerified,
     RecordViewed,
-    SourceChanged,
 )
 from audit.export import FORMS, Export, Selection, stream_export
 from audit.log import AuditLog
 from audit.notes import parse_checkpoint, parse_note
 from corpus.access import Principal
-from corpus.catalog import Catalog
-from corpus.documents import SourceId
 from corpus.errors import CorpusError
-from corpus.records import Source
 from rag.contract import (
     AuditEntry,
     AuditExport,
@@ -35,54 +31,22 @@ from rag.contract import (
     AuditStory,
     AuditVerdict,
     Conversation,
-    FileView,
-    IngestionStatus,
     Readiness,
     RecordState,
-    RunView,
-    SourceView,
-    StartRun,
     Turn,
 )
 from rag.errors import RagError, Unusable
 from rag.generation import ModelServer
 from rag.oversight import count_of, entries_of, overview, story
 from rag.service_parts import (
-    Administrator,
     Auditor,
     InService,
     Running,
-    denials_recorded,
 )
 
-RUNS_SHOWN: Final = 20
 QUOTES_ONLY: Final = "off: answers are in the documents' own words"
 
 router = APIRouter()
-
-
-@router.get("/v1/ingestion")
-def show_ingestion(running: InService, _administrator: Administrator) -> IngestionStatus:
-    """Show the sources, the latest runs and the files of the newest one."""
-    catalog = running.parts.catalog
-    runs = catalog.runs(limit=RUNS_SHOWN)
-    files = catalog.run_files(runs[0].run_id) if runs else []
-    return IngestionStatus(
-        sources=[_source_view(source, catalog) for source in catalog.sources()],
-        runs=[RunView.model_validate(run, from_attributes=True) for run in runs],
-        latest_files=[FileView.model_validate(file, from_attributes=True) for file in files],
-    )
-
-
-@router.post("/v1/ingestion/runs")
-def start_run(running: InService, administrator: Administrator, wanted: StartRun) -> RunView:
-    """Ask for a source to be synchronised; a run already queued is returned instead."""
-    parts = running.parts
-    with denials_recorded(parts, administrator, f"source {wanted.source_id}"):
-        source = parts.catalog.source(SourceId(wanted.source_id))
-    parts.record.append(SourceChanged(administrator.name, source.name, "synchronisation asked for"))
-    run_id = parts.catalog.queue_run(source.source_id)
-    return RunView.model_validate(parts.catalog.run(run_id), from_attributes=True)
 
 
 @router.get("/v1/audit/entries")
@@ -278,14 +242,3 @@ def _model_state(model: ModelServer | None) -> tuple[str, str]:
         return QUOTES_ONLY, ""
     state = model.state()
     return (state, model.name) if state == "ready" else (state, "")
-
-
-def _source_view(source: Source, catalog: Catalog) -> SourceView:
-    return SourceView(
-        source_id=source.source_id,
-        name=source.name,
-        location=str(source.location),
-        groups=sorted(source.groups),
-        live_documents=catalog.live_document_count(source.source_id),
-        quarantined=len(catalog.quarantined(source.source_id)),
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
 from typing import Annotated, Final, NamedTuple
 
@@ -57,7 +58,10 @@ LONGEST_DENIED: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
-    """What the service is made of. None as the model means that answers are quotes only."""
+    """What the service is made of.
+
+    None as the model means that answers are quotes only, as the folder that nothing is uploaded.
+    """
 
     catalog: Catalog
     originals: Originals
@@ -69,6 +73,8 @@ class ServiceParts:
     model: ModelServer | None
     index: VectorIndex
     clock: Clock
+    uploads: Path | None = None
+    largest_upload: int = 0
 
 
 class Views:

@@ -1,7 +1,7 @@
 """Speak to the service in the types of ``rag.contract``."""
 
 from collections.abc import Mapping
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -28,9 +28,12 @@ from rag.contract import (
     Rename,
     RunView,
     Session,
+    SetSchedule,
     Share,
     SignIn,
+    SourceView,
     StartRun,
+    SteerRun,
     Turn,
     Wire,
 )
@@ -158,9 +161,31 @@ class Client:
         """Return sources, runs and the files of the newest run."""
         return self._send("GET", "/v1/ingestion", IngestionStatus)
 
-    def start_run(self, source_id: str) -> RunView:
-        """Ask for a source to be synchronised."""
-        return self._send("POST", "/v1/ingestion/runs", RunView, StartRun(source_id=source_id))
+    def start_run(
+        self, source_id: str, *, accept_withdrawals: bool = False, retry_quarantined: bool = False
+    ) -> RunView:
+        """Ask for a source to be synchronised, or for its quarantined files to be read again."""
+        wanted = StartRun(
+            source_id=source_id,
+            accept_withdrawals=accept_withdrawals,
+            retry_quarantined=retry_quarantined,
+        )
+        return self._send("POST", "/v1/ingestion/runs", RunView, wanted)
+
+    def steer_run(self, run_id: str, wish: Literal["pause", "resume", "cancel"]) -> RunView:
+        """Pause, resume or cancel a run."""
+        return self._send("POST", f"/v1/ingestion/runs/{run_id}", RunView, SteerRun(wish=wish))
+
+    def set_schedule(self, source_id: str, *, cron: str, zone: str) -> SourceView:
+        """Say when a source is gone over by itself; an empty line means never."""
+        path = f"/v1/ingestion/sources/{source_id}/schedule"
+        return self._send("PUT", path, SourceView, SetSchedule(cron=cron, zone=zone))
+
+    def upload(self, name: str, data: bytes, *, groups: str) -> RunView:
+        """Hand over a file to be read; groups, separated by commas, may read it."""
+        path = f"/v1/ingestion/uploads/{quote(name, safe='')}"
+        response = self._request("PUT", path, data, parameters={"groups": groups})
+        return _read(response, TypeAdapter(RunView))
 
     def audit_entries(self, look: AuditLook) -> AuditPage:
         """Return entries of the record, newest first."""
@@ -203,12 +228,13 @@ class Client:
         self,
         method: str,
         path: str,
-        body: Wire | None = None,
+        body: Wire | bytes | None = None,
         *,
         parameters: Mapping[str, str | int] | None = None,
     ) -> httpx.Response:
-        content = body.model_dump_json() if body else None
-        headers = {"Content-Type": "application/json"} if body else None
+        content = body.model_dump_json() if isinstance(body, Wire) else body
+        kind = "application/json" if isinstance(body, Wire) else "application/octet-stream"
+        headers = None if body is None else {"Content-Type": kind}
         try:
             response = self._http.request(
                 method, path, content=content, headers=headers, params=parameters

@@ -22,7 +22,7 @@ _SERVER: dict[str, object] = {
     "server.enableStaticServing": False,
     "server.enableAgentApi": False,
     "server.scriptHealthCheckEnabled": False,
-    "server.maxUploadSize": 1,
+    "server.maxUploadSize": 200,
     "server.disconnectedSessionTTL": 300,
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,

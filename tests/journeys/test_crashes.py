@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -44,12 +46,19 @@ def data_folder() -> Path:
     return Path(os.environ.get("MUNIMENT_EVAL_DATA", CHECKOUT.parent / "shared" / "data"))
 
 
+@lru_cache
+def policy() -> bytes:
+    """The same bytes for every world: a PDF tells when it was made."""
+    with tempfile.TemporaryDirectory() as folder:
+        return making.policy_pdf(Path(folder) / "policy.pdf").read_bytes()
+
+
 def write_first(folder: Path, filings: tuple[str, ...]) -> None:
     for number in range(12):
         (folder / f"rule-{number}.md").write_text(
             f"# Rule {number}\n\nClause {number} holds until the year {2030 + number}.\n" * 3
         )
-    making.policy_pdf(folder / "leave.pdf")
+    (folder / "leave.pdf").write_bytes(policy())
     (folder / "copy.pdf").write_bytes((folder / "leave.pdf").read_bytes())
     (folder / "broken.pdf").write_bytes(b"%PDF-1.7\n" + b"\x99garbage" * 50)
     (folder / "secret.txt").write_text(f"The code word is {CANARY}. It is told to nobody.\n")
@@ -63,7 +72,7 @@ def write_second(folder: Path, filings: tuple[str, ...]) -> None:
         (folder / f"rule-{number}.md").write_text(f"# Rule {number}\n\nClause {number} is void.\n")
     (folder / "rule-2.md").unlink()
     (folder / "rule-3.md").rename(folder / "moved.md")
-    making.plain_pdf(folder / "broken.pdf", "Mended at last: the roof is sound.")
+    (folder / "broken.pdf").write_bytes(policy()[:-1] + b" ")
     for number in range(4):
         (folder / f"new-{number}.txt").write_text(f"Addendum {number} is signed in June.")
     if filings:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, ImageDraw, ImageFont
 
@@ -49,10 +49,12 @@ from rag.contract import (
     RunView,
     Sentence,
     Session,
+    SetSchedule,
     Share,
     SignIn,
     SourceView,
     StartRun,
+    SteerRun,
     Step,
     StoryCitation,
     StoryPassage,
@@ -500,8 +502,24 @@ RUNS = [
         files_done=86,
         pages=912,
         chunks=2_740,
+        unchanged=80,
+        totals={"added": 3, "updated": 1, "unchanged": 80, "quarantined": 1, "excluded": 1},
+    ),
+    RunView(
+        run_id="run-3",
+        source="Old share",
+        state="asking",
+        started_at=NOW - timedelta(hours=1),
+        finished_at=None,
+        files_total=0,
+        files_done=0,
+        pages=0,
+        chunks=0,
+        gone=412,
+        error="412 of 412 documents of Old share are gone.",
     ),
 ]
+STEERED: list[tuple[str, str]] = []
 FILES = [
     FileView(path="policies/records-retention.pdf", outcome="updated", pages=5, chunks=31),
     FileView(path="policies/outsourcing.pdf", outcome="added", pages=8, chunks=52),
@@ -538,6 +556,18 @@ def ingestion(who: Annotated[Person, Depends(administrator)]) -> IngestionStatus
             location="/srv/share/board",
             groups=["board"],
             live_documents=86,
+            quarantined=1,
+            schedule="30 2 * * 1-5",
+            zone="Europe/London",
+            next_at=NOW + timedelta(hours=9),
+            last=RUNS[1],
+        ),
+        SourceView(
+            source_id="source-3",
+            name="Old share",
+            location="smb://files/old",
+            groups=["board"],
+            live_documents=412,
             quarantined=0,
         ),
     ]
@@ -546,6 +576,43 @@ def ingestion(who: Annotated[Person, Depends(administrator)]) -> IngestionStatus
 
 @app.post("/v1/ingestion/runs")
 def start_run(body: StartRun, who: Annotated[Person, Depends(administrator)]) -> RunView:
+    asked = "accept" if body.accept_withdrawals else "retry" if body.retry_quarantined else "sync"
+    STEERED.append((body.source_id, asked))
+    return RUNS[0]
+
+
+@app.post("/v1/ingestion/runs/{run_id}")
+def steer_run(
+    run_id: str, body: SteerRun, who: Annotated[Person, Depends(administrator)]
+) -> RunView:
+    STEERED.append((run_id, body.wish))
+    return RUNS[0]
+
+
+@app.get("/stand-in/steered")
+def steered() -> list[tuple[str, str]]:
+    """What was asked of runs and sources, for the tests."""
+    return STEERED
+
+
+@app.put("/v1/ingestion/sources/{source_id}/schedule")
+def set_schedule(
+    source_id: str, body: SetSchedule, who: Annotated[Person, Depends(administrator)]
+) -> SourceView:
+    if body.cron and len(body.cron.split()) != 5:
+        raise HTTPException(422, f"{body.cron!r} is no cron line.")
+    STEERED.append((source_id, f"{body.cron} {body.zone}"))
+    return ingestion(who).sources[0]
+
+
+@app.put("/v1/ingestion/uploads/{name}")
+def upload(
+    name: str,
+    data: Annotated[bytes, Body(media_type="application/octet-stream")],
+    who: Annotated[Person, Depends(administrator)],
+    groups: str = "",
+) -> RunView:
+    STEERED.append((name, f"{len(data)} bytes for {groups}"))
     return RUNS[0]
 
 

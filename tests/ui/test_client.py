@@ -56,3 +56,17 @@ def test_an_unexpected_body_is_a_service_of_another_release() -> None:
 def test_a_service_that_does_not_listen_is_away() -> None:
     with Client("http://127.0.0.1:9") as client, pytest.raises(ServiceAway):
         client.person()
+
+
+def test_a_file_is_uploaded_as_it_is(client: Client) -> None:
+    run = client.upload("plan (2).pdf", b"x" * 300_000, groups="board,staff")
+
+    assert run.source
+    steered = client._http.get("/stand-in/steered").json()
+    assert steered[-1] == ["plan (2).pdf", "300000 bytes for board,staff"]
+
+
+def test_a_schedule_that_is_none_is_refused_in_the_service_s_words(client: Client) -> None:
+    assert client.set_schedule("source-1", cron="30 2 * * *", zone="UTC").source_id == "source-1"
+    with pytest.raises(RequestRefused, match="is no cron line"):
+        client.set_schedule("source-1", cron="soon", zone="UTC")

@@ -256,17 +256,39 @@ def test_ingestion_shows_progress_and_what_is_in_quarantine(client: Client) -> N
 
     figures = {metric.label: metric.value for metric in page.metric}
     assert not page.exception
-    assert figures["Documents live"] == "3,308"
-    assert figures["In quarantine"] == "2"
+    assert figures["Documents live"] == "3,720"
+    assert figures["In quarantine"] == "3"
     assert "policies/outsourcing-policy.pdf" in words(page)
 
 
-def test_a_source_is_synchronised_by_its_button(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("button", "asked"),
+    [
+        ("sync-source-2", ("source-2", "sync")),
+        ("retry-source-2", ("source-2", "retry")),
+        ("accept-run-3", ("source-3", "accept")),
+        ("again-run-3", ("source-3", "sync")),
+        ("pause-run-2", ("run-2", "pause")),
+        ("cancel-run-3", ("run-3", "cancel")),
+    ],
+)
+def test_the_buttons_of_ingestion_do_what_they_say(
+    button: str, asked: tuple[str, str], client: Client
+) -> None:
     page = shown_at(client, "ingestion")
 
-    page.button(key="sync-source-2").click().run()
+    page.button(key=button).click().run()
 
     assert not page.exception
+    assert client._http.get("/stand-in/steered").json()[-1] == list(asked)
+
+
+def test_a_source_that_lost_most_of_its_documents_asks_before_it_withdraws_them(
+    client: Client,
+) -> None:
+    page = shown_at(client, "ingestion")
+
+    assert "412 documents are gone from this source. Nothing was withdrawn." in words(page)
 
 
 def test_the_record_is_seen_at_a_glance(client: Client) -> None:

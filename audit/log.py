@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from audit.keys import PayloadKeys, read_or_make_secret
 from audit.notes import Note, Signature, parse_checkpoint, parse_note
 from audit.sealing import Prepared, Pseudonyms, Sealed, Sealer, prepare
 from audit.sequencer import Request, Sequencer
+from audit.signed_states import fault_against
 from audit.signer import KeySigner, Signed, Signer
 from audit.sqlite_store import SqliteStore
 from audit.store import Batch, Filter, Head, KeyRow, Removal, Store, Stored, Writing
@@ -48,6 +49,9 @@ PAYLOAD_KEY = "payload.key"
 SIGNER_FOLDER = "signer"
 BUSY_SECONDS = 10.0
 PAGE_OF_ENTRIES = 500
+CHECKPOINTS_COMPARED = 1000
+"""The newest, which every verification holds the record against."""
+
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """How far the clock may lag behind the record: writers on several machines differ a little."""
 
@@ -472,7 +476,7 @@ class AuditLog:
         )
 
     def verify(self, *, kept: KeptHead | None = None) -> Verdict:
-        """Check every entry, with the verifier's own reading of the file.
+        """Check every entry, with the verifier's own reading, and against what was signed.
 
         Args:
             kept: What was written down of an earlier verdict; without it, entries cut off the
@@ -481,6 +485,19 @@ class AuditLog:
         Raises:
             AuditUnavailable: The record cannot be read.
         """
+        verdict = self._verify_entries(kept)
+        if not verdict.intact:
+            return verdict
+        try:
+            log_key = self._signer.vkey()
+        except SignerUnavailable:
+            return verdict
+        notes = [note for _, note in self._store.checkpoints(limit=CHECKPOINTS_COMPARED)]
+        fault = fault_against(self.lines(), notes, log_key)
+        signed = max((parse_checkpoint(note).size for note in notes), default=0)
+        return replace(verdict, intact=not fault, fault=fault, signed=0 if fault else signed)
+
+    def _verify_entries(self, kept: KeptHead | None) -> Verdict:
         if not isinstance(self._store, SqliteStore):
             rows = (_as_read(row) for row in self._rows(0, None))
             return verify_rows(rows, kept=kept, open_payload=self._open_stored)

@@ -39,6 +39,8 @@ class Verdict:
             together with ``entries``, it shows later that no tail was cut off.
         fault: One sentence on the first thing that does not hold; empty where all does.
         withheld: Payloads that the export leaves out; their commitments are not checked.
+        signed: How many entries, from the first, are those of the newest checkpoint; 0 where
+            there is none, or its key could not be asked for.
     """
 
     intact: bool
@@ -46,6 +48,7 @@ class Verdict:
     head: str
     fault: str = ""
     withheld: int = 0
+    signed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,8 @@ def _say(verdict: Verdict) -> None:
         click.echo(f"Entries before the fault that hold: {verdict.entries}.")
         return
     click.echo(f"Intact: all {verdict.entries} entries hold.")
+    if verdict.signed:
+        click.echo(f"The first {verdict.signed} are those that were signed.")
     if verdict.withheld:
         click.echo(
             f"Payloads that are not there any more and were not checked: {verdict.withheld}."

@@ -458,9 +458,22 @@ class SourceView(Wire):
     last: RunView | None = Field(default=None, description="The latest run that ended.")
 
 
+class UnmappedRights(Wire):
+    """Something files say of rights that could not be taken over; nobody reads by it."""
+
+    source: str
+    what: str
+    files: int
+    example: str
+    remedy: str
+
+
 class IngestionStatus(Wire):
     """What is and was going on."""
 
+    unmapped: list[UnmappedRights] = Field(
+        default=[], description="Rights that could not be taken over from their source."
+    )
     sources: list[SourceView]
     runs: list[RunView] = Field(description="Newest first, at most 20.")
     latest_files: list[FileView] = Field(description="Files of the newest run.")

@@ -96,9 +96,7 @@ def create_service(
         service_tokens,
     ):
         app.include_router(module.router)
-    app.add_middleware(
-        Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload
-    )
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload)
     return app
 
 

@@ -1,7 +1,7 @@
 """Routes for those who look after the sources: runs, schedules, quarantine and uploads."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +21,7 @@ from rag.contract import (
     SourceView,
     StartRun,
     SteerRun,
+    UnmappedRights,
 )
 from rag.conversations import NOT_FOUND
 from rag.errors import NotFound, Unusable
@@ -46,6 +47,11 @@ def show_ingestion(running: InService, _administrator: Administrator) -> Ingesti
         sources=[_source_view(source, catalog) for source in catalog.sources()],
         runs=[_run_view(catalog, run) for run in runs],
         latest_files=[FileView.model_validate(file, from_attributes=True) for file in files],
+        unmapped=[
+            UnmappedRights(source=source.name, **asdict(one))
+            for source in catalog.sources()
+            for one in catalog.unmapped(source.source_id)
+        ],
     )
 
 

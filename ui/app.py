@@ -39,6 +39,8 @@ def main() -> None:
     try:
         who = person()
         chosen = st.navigation(pages_for(who))
+        for notice in who.notices:
+            st.error(label(notice, limit=400), icon=":material/emergency:")
         chosen.run()
         with (
             st.sidebar,

@@ -8,6 +8,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from rag.contract import (
+    AccessExplanation,
     Ask,
     AuditFilters,
     AuditLook,
@@ -150,6 +151,11 @@ class Client:
     def document(self, document_id: str) -> DocumentDetail:
         """Return a document with its versions, newest first."""
         return self._send("GET", f"/v1/documents/{document_id}", DocumentDetail)
+
+    def explain_access(self, document_id: str, *, person: str) -> AccessExplanation:
+        """Return why somebody can read a document, or cannot; for auditors and owners."""
+        path = f"/v1/documents/{document_id}/access"
+        return self._send("GET", path, AccessExplanation, parameters={"person": person})
 
     def passage(self, version_id: str, *, start: int, end: int) -> PassageView:
         """Return a span with the text around it."""

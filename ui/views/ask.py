@@ -27,6 +27,7 @@ from ui.components import (
     place_of,
     table,
 )
+from ui.components.marking import marking_banner
 from ui.errors import NotFound
 from ui.session import client, local_time, now, person
 from ui.text import label
@@ -228,6 +229,7 @@ def _running(service: Client, turn: Turn) -> None:
 
 
 def _answered(turn: Turn, answer: Answer, place: Place | None) -> None:
+    marking_banner(answer.marking)
     if answer.outcome is Outcome.REFUSED:
         _refusal(turn, answer)
         return
@@ -422,6 +424,7 @@ def _panel(service: Client, place: Place) -> None:
         except NotFound:
             st.text("You may no longer read this document, or it was withdrawn.")
             return
+        marking_banner(passage.marking)
         if place.page is None:
             passage_text(passage, key=f"passage-{place.version_id}-{place.start}")
         else:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from rag.contract import FileView, IngestionStatus, RunView, SourceView
+from rag.contract import FileView, IngestionStatus, RunView, SourceView, UnmappedRights
 from ui.client import Client
 from ui.components import Column, Row, table
 from ui.errors import RequestRefused
@@ -13,6 +13,12 @@ from ui.text import label
 
 REFRESH_SECONDS = 2.0
 
+UNMAPPED_COLUMNS = (
+    Column(key="source", label="Source", kind="text"),
+    Column(key="what", label="Found", kind="text"),
+    Column(key="files", label="Files", kind="number"),
+    Column(key="remedy", label="What to do", kind="soft"),
+)
 FILE_COLUMNS = (
     Column(key="path", label="Document", kind="text"),
     Column(key="outcome", label="Outcome", kind="state"),
@@ -82,8 +88,30 @@ def show() -> None:
         _ledger(status)
         _sources(service, status)
         _upload(service)
+        _unmapped(status.unmapped)
         _files(status.latest_files)
         _runs(status.runs)
+
+
+def _unmapped(rights: list[UnmappedRights]) -> None:
+    """Show what files say of rights and what could not be taken over."""
+    if not rights:
+        return
+    st.subheader("Rights not taken over", anchor=False)
+    rows = [
+        Row(
+            id=str(number),
+            cells={
+                "source": one.source,
+                "what": one.what,
+                "files": one.files,
+                "remedy": one.remedy,
+            },
+            tone="",
+        )
+        for number, one in enumerate(rights)
+    ]
+    table(UNMAPPED_COLUMNS, rows, caption="Rights not taken over", key="unmapped")
 
 
 @st.fragment(run_every=REFRESH_SECONDS)

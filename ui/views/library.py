@@ -5,6 +5,7 @@ import streamlit as st
 from rag.contract import DocumentDetail, DocumentSummary
 from ui.client import Client
 from ui.components import Column, Row, page_view, table
+from ui.components.marking import marking_banner
 from ui.errors import NotFound
 from ui.session import client, local_time, person
 from ui.text import label
@@ -23,6 +24,12 @@ VERSION_COLUMNS = (
     Column(key="version", label="Version", kind="text"),
     Column(key="pages", label="Pages", kind="number"),
     Column(key="published", label="Published", kind="soft"),
+)
+GROUND_COLUMNS = (
+    Column(key="effect", label="Effect", kind="text"),
+    Column(key="principal", label="Whom", kind="text"),
+    Column(key="place", label="Where", kind="soft"),
+    Column(key="through", label="Through", kind="soft"),
 )
 PROPERTY_COLUMNS = (
     Column(key="name", label="Property", kind="soft"),
@@ -103,6 +110,7 @@ def _detail(detail: DocumentDetail) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.header(label(version.title, limit=120), anchor=False, width="content")
             st.badge(f"v{version.version_number}", color="gray")
+            marking_banner(version.marking)
             st.space("stretch")
             st.link_button(
                 "Open original", f"/original/{version.version_id}", icon=":material/download:"
@@ -112,6 +120,36 @@ def _detail(detail: DocumentDetail) -> None:
             _leaf_through(version)
         with right:
             _facts(detail, version)
+
+
+def _explain(document_id: str) -> None:
+    """Let an auditor or an owner ask why somebody can read the document, or cannot."""
+    with st.form("why", border=False):
+        name = st.text_input("Why can somebody read this, or not?", placeholder="Name of a person")
+        asked = st.form_submit_button("Explain", icon=":material/help:")
+    if not asked or not name.strip():
+        return
+    try:
+        found = client().explain_access(document_id, person=name.strip())
+    except NotFound:
+        st.info("There is no such person.", icon=":material/search_off:")
+        return
+    st.text(found.sentence)
+    rows = [
+        Row(
+            id=str(number),
+            cells={
+                "effect": ground.effect,
+                "principal": ground.principal,
+                "place": ground.place,
+                "through": " in ".join(ground.through),
+            },
+            tone="good" if ground.decided and ground.effect == "allow" else "",
+        )
+        for number, ground in enumerate(found.grounds)
+    ]
+    if rows:
+        table(GROUND_COLUMNS, rows, caption="Entries that bear on this person", key="grounds")
 
 
 def _chosen_version(detail: DocumentDetail) -> DocumentSummary:
@@ -169,8 +207,13 @@ def _facts(detail: DocumentDetail, shown: DocumentSummary) -> None:
     st.subheader("Why you can see this", anchor=False)
     mine = set(person().groups)
     admitted = [group for group in detail.readable_by if group in mine]
-    st.text(f"You are in {', '.join(admitted)}." if admitted else "You were given the right.")
+    if detail.why:
+        st.text(detail.why)
+    else:
+        st.text(f"You are in {', '.join(admitted)}." if admitted else "You were given the right.")
     st.caption(f"Readable by {label(', '.join(detail.readable_by), limit=300)}")
+    if detail.may_explain:
+        _explain(shown.document_id)
     st.subheader("Versions", anchor=False)
     rows = [
         Row(

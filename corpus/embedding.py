@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 import openvino
+import safetensors
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 BATCH_TEXTS = 32
 WEIGHT_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 HASH_BYTES = 1 << 20
+PIECE_WEIGHTS: Final = ("word_embeddings.weight", "embed_tokens.weight")
 
 _CPU_FLAGS = Path("/proc/cpuinfo")
 _GPU_DRIVER = Path("/proc/driver/nvidia/version")
@@ -128,9 +130,29 @@ class Embedder:
         return rows
 
     def tokenizer(self) -> Tokenizer | None:
-        """Return what splits texts into the model's pieces; None where it is in Python alone."""
+        """Return what splits texts into the model's pieces, without filling them up or cutting.
+
+        None where it is in Python alone.
+        """
         kept = self._files.transformer / "tokenizer.json"
-        return Tokenizer.from_file(str(kept)) if kept.exists() else None
+        if not kept.exists():
+            return None
+        tokenizer = Tokenizer.from_file(str(kept))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    def piece_vectors(self) -> FloatMatrix | None:
+        """Return the vectors with which the model begins to read, float32[vocabulary, hidden].
+
+        None where its weights are not kept in the usual way.
+        """
+        kept = self._files.transformer / "model.safetensors"
+        if not kept.exists():
+            return None
+        with safetensors.safe_open(str(kept), framework="numpy") as weights:
+            named = [name for name in weights.keys() if name.endswith(PIECE_WEIGHTS)]  # noqa: SIM118
+            return np.asarray(weights.get_tensor(named[0]), dtype=np.float32) if named else None
 
     def embed_question(self, text: str) -> FloatVector:
         """Return float32[dimension] of unit length, computed on one thread.

@@ -1,7 +1,8 @@
 """Words as unit vectors, from the embedding model alone and from no document.
 
-The model embeds every piece of its own vocabulary once; a word is the sum of its pieces. That
-takes no room beside the chunks, costs a table of some 8 MB, and tells nothing of what is indexed.
+They are the vectors with which the model begins to read, before it looks at any context; a word
+is the sum of its pieces. That takes no room beside the chunks, costs a table of some 16 MB in
+memory, and tells nothing of what is indexed.
 """
 
 import os
@@ -12,7 +13,6 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
 from corpus.embedding import Embedder
 from corpus.vectors import FloatMatrix
@@ -45,18 +45,20 @@ class WordVectors:
 
     @classmethod
     def load(cls, embedder: Embedder, *, cache_folder: Path) -> "WordVectors | None":
-        """Return the words of an embedding model; None when its tokenizer cannot be used alone.
+        """Return the words of an embedding model; None when its pieces cannot be had apart.
 
-        The first time this embeds the whole vocabulary, which takes some twenty seconds of one
-        core, and keeps the result in the cache folder.
+        The first time this takes half a second, and keeps the result in the cache folder.
         """
         tokenizer = embedder.tokenizer()
         if tokenizer is None:
             return None
-        kept = cache_folder / f"words-{embedder.fingerprint}.npy"
-        pieces = _read(kept, tokenizer.get_vocab_size())
+        kept = cache_folder / f"pieces-{embedder.fingerprint}.npy"
+        pieces = _read(kept)
         if pieces is None:
-            pieces = _embedded(embedder, tokenizer)
+            rows = embedder.piece_vectors()
+            if rows is None:
+                return None
+            pieces = _reduced(rows)
             _keep(pieces, kept)
 
         def piece_ids(words: Sequence[str]) -> list[list[int]]:
@@ -97,19 +99,17 @@ class WordVectors:
             self._places[word] = place
 
 
-def _read(kept: Path, size: int) -> FloatMatrix | None:
+def _read(kept: Path) -> FloatMatrix | None:
     try:
         pieces: FloatMatrix = np.load(kept)
     except (OSError, ValueError):
         return None
-    return pieces if len(pieces) == size else None
+    return pieces
 
 
-def _embedded(embedder: Embedder, tokenizer: Tokenizer) -> FloatMatrix:
-    vocabulary = tokenizer.get_vocab()
-    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
-    rows = embedder.embed([piece.removeprefix("##").lstrip("\u2581") for piece in pieces])
+def _reduced(rows: FloatMatrix) -> FloatMatrix:
     rows = rows - rows.mean(axis=0)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     _, directions = np.linalg.eigh(rows.T @ rows)
     reduced = rows @ directions[:, ::-1][:, :DIMENSION]
     lengths = np.linalg.norm(reduced, axis=1, keepdims=True)

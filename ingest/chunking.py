@@ -8,11 +8,12 @@ cut anew, with other limits, without its original.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from llama_index.core.node_parser import SentenceSplitter
 
@@ -21,6 +22,8 @@ from corpus.index.bm25 import IndexedText
 
 MAXIMUM_CHARACTERS = 4_000
 """Of a chunk cut from one block: text without spaces has few words however long it is."""
+NAMING_PROPERTIES = ("organisation", "document_type", "period")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _ROW_NUMBER = re.compile(r"^(.*, row )(\d+)$")
 _SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s)[^.!?\n]*)*(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)\s*")
 _TOKEN = re.compile(r"\S+")
@@ -77,18 +80,21 @@ def search_text(title: str, chunk: Chunk, text: str) -> str:
     )
 
 
-def index_text(title: str, chunk: Chunk, text: str, *, path: str = "") -> IndexedText:
+def index_text(
+    title: str, chunk: Chunk, text: str, *, path: str = "", about: Mapping[str, str] = _NOTHING
+) -> IndexedText:
     """Return what the word index sees of a chunk.
 
-    The first chunk stands for its document and carries its title and the name of its file.
+    The first chunk stands for its document and carries what names it: its title, the name of
+    its file, and whose it is, of what kind and for which period, where its properties say so.
     """
     context = chunk.context if chunk.context and chunk.context not in text else ""
     place = chunk.place.split(", row")[0]
-    file_name = PurePosixPath(path).stem
+    names = [title, PurePosixPath(path).stem, *(about.get(key, "") for key in NAMING_PROPERTIES)]
     return IndexedText(
         body="\n".join(part for part in (place, context, text) if part),
         headings=tuple(dict.fromkeys((title, *chunk.heading_path))),
-        names=f"{title} {file_name}" if chunk.number == 0 else "",
+        names=" ".join(names) if chunk.number == 0 else "",
     )
 
 

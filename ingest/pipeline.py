@@ -309,6 +309,7 @@ class Pipeline:
         if not found:
             return
         access_list = self.catalog.access_list_of(found[0].document_id)
+        about = self.catalog.properties_of(version_id)
         dense = self._vectors.embed(
             [search_text(chunk.title, chunk.chunk, chunk.text) for chunk in found]
         )
@@ -321,7 +322,9 @@ class Pipeline:
                     access_list,
                     vector,
                     self._bm25.encode_text(
-                        index_text(chunk.title, chunk.chunk, chunk.text, path=chunk.path)
+                        index_text(
+                            chunk.title, chunk.chunk, chunk.text, path=chunk.path, about=about
+                        )
                     ),
                     live=True,
                 )

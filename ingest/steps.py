@@ -163,11 +163,15 @@ class Steps:
         if planned is None or planned[1].version_id is None:
             return
         found = self._catalog.chunks_of(planned[1].version_id)
+        about = self._catalog.properties_of(planned[1].version_id)
         self._index_together(
             _Texts(
                 self._catalog.version(planned[1].version_id),
                 [search_text(one.title, one.chunk, one.text) for one in found],
-                [index_text(one.title, one.chunk, one.text, path=one.path) for one in found],
+                [
+                    index_text(one.title, one.chunk, one.text, path=one.path, about=about)
+                    for one in found
+                ],
                 [one.chunk_id for one in found],
             )
         )

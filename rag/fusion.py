@@ -13,14 +13,12 @@ class Weights:
         closeness: Of closeness word by word, in the score of what the first ranking found.
         document: Added in full to the chunks of the document that a question names best.
         reference: Part of a passage's score that what it refers to gains, and what refers to it.
-        same_page: Part of its score that a chunk loses for each better one of its page.
     """
 
     dense: float = 0.3
     closeness: float = 0.3
     document: float = 0.8
     reference: float = 0.2
-    same_page: float = 0.0
 
 
 DEFAULT = Weights()

@@ -4,9 +4,9 @@ Every score is computed from the question and from chunks that the lists admit, 
 scores nor order tell anything of others.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from corpus.access import AccessListId
@@ -29,6 +29,13 @@ NAMING_STRENGTH = 2.0
 """A document's name counts for half when its terms together are this rare (in nats)."""
 REFERRING = 10
 """Of the best passages, how many lend weight along their references."""
+COPIES = 2
+"""Of one clause in different versions or contracts, how many stand in front."""
+COMPARED = 40
+SAME_WORDS = 0.9
+"""Part of all their words that two passages share that say the same."""
+FEWEST_WORDS = 8
+REPEATED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Found:
         closeness: Mean closeness of the question's words, word by word.
         document: How well the question names its document, 0 to 1.
         reference: What it gained from passages that refer to it, or that it refers to.
+        repeats: Whether it was put behind because better ones say the same.
     """
 
     dense_rank: int | None = None
@@ -52,6 +60,7 @@ class Found:
     closeness: float | None = None
     document: float = 0.0
     reference: float = 0.0
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +74,24 @@ class Ranked:
 
 @dataclass(slots=True)
 class Watch:
-    """Milliseconds of each step of one question."""
+    """Milliseconds of each step of one question.
+
+    Attributes:
+        steps: What was measured so far.
+        clock: Gives seconds: of the wall, or of the processor for benchmarks.
+    """
 
     steps: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = perf_counter
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         """Add the time that the block takes."""
-        started = perf_counter()
+        started = self.clock()
         try:
             yield
         finally:
-            spent = (perf_counter() - started) * 1_000
+            spent = (self.clock() - started) * 1_000
             self.steps[step] = self.steps.get(step, 0.0) + spent
 
 
@@ -165,9 +180,21 @@ class Ranker:
         gained = _gained(scores, pool.facts, weights.reference) if weights.reference else {}
         for key, gain in gained.items():
             scores[key] += gain
+        repeated = _repeated(scores, pool.facts)
+        for key in repeated:
+            scores[key] *= REPEATED_SHARE
         final = min_max(scores)
         return [
-            Ranked(ChunkId(key), final[key], pool.found(key, close.get(key), gained.get(key, 0.0)))
+            Ranked(
+                ChunkId(key),
+                final[key],
+                replace(
+                    pool.found(key),
+                    closeness=close.get(key),
+                    reference=gained.get(key, 0.0),
+                    repeats=key in repeated,
+                ),
+            )
             for key in best_first(final)
         ]
 
@@ -232,15 +259,13 @@ class _Pool:
     def document_of(self, key: str) -> float:
         return self.named.get(self.facts[key].document_id, 0.0)
 
-    def found(self, key: str, close: float | None, gain: float) -> Found:
+    def found(self, key: str) -> Found:
         return Found(
             dense_rank=self.dense_ranks.get(key),
             dense_score=self.dense.get(key),
             words_rank=self.sparse_ranks.get(key),
             words_score=self.sparse.get(key),
-            closeness=close,
             document=self.document_of(key),
-            reference=gain,
         )
 
 
@@ -284,6 +309,25 @@ def _gained(
             if _refers(own, other) or _refers(other, own):
                 gained[key] = max(gained.get(key, 0.0), share * max(scores[best], 0.0))
     return gained
+
+
+def _repeated(scores: Mapping[str, float], facts: Mapping[str, Facts]) -> set[str]:
+    """Return the candidates that say what two better ones say already, word for word or nearly."""
+    repeated: set[str] = set()
+    kept: list[frozenset[str]] = []
+    for key in best_first(scores)[:COMPARED]:
+        words = frozenset(facts[key].words)
+        if len(words) < FEWEST_WORDS:
+            continue
+        alike = sum(_same(words, other) for other in kept)
+        if alike >= COPIES:
+            repeated.add(key)
+        kept.append(words)
+    return repeated
+
+
+def _same(words: frozenset[str], other: frozenset[str]) -> bool:
+    return len(words & other) >= SAME_WORDS * len(words | other)
 
 
 def _refers(citing: Facts, cited: Facts) -> bool:

@@ -1,0 +1,86 @@
+"""How the word index reads: stems, names of documents, numbers of sections."""
+
+import pytest
+
+from corpus.index import lexicon
+
+
+def test_rule_numbers_stay_whole_and_filler_falls_out() -> None:
+    found = list(lexicon.words("What does Rule 4.12.7(2) say about the exposures of an MDB?"))
+
+    assert found == ["rule", "4.12.7(2)", "exposures", "mdb"]
+
+
+def test_terms_are_stems_in_their_order() -> None:
+    assert lexicon.stems("Fees charged by solicitors") == ["fee", "charg", "solicitor"]
+    assert lexicon.pairs(["fee", "charg", "solicitor"]) == ["fee charg", "charg solicitor"]
+
+
+@pytest.mark.parametrize(
+    ("question", "file_name"),
+    [
+        ("What did American Water Works pay out for FY2020?", "AMERICANWATERWORKS_2020_10K"),
+        ("What did Footlocker's CEO say?", "FOOT LOCKER 8K"),
+        ("Adobe's margin in FY22", "ADOBE_2022_10K"),
+        ("Revenue in Q2 of FY2023", "PFIZER_2023Q2_10Q"),
+        ("Revenue in Q22023", "PFIZER_2023Q2_10Q"),
+    ],
+)
+def test_a_question_names_a_document_however_it_is_spelt(question: str, file_name: str) -> None:
+    shared = lexicon.names_in_question(question) & lexicon.names_of_document(file_name)
+
+    assert shared - {"2023"}
+
+
+def test_phrases_of_common_words_are_no_name_of_their_own() -> None:
+    shared = lexicon.names_in_question("the non-disclosure agreement") & lexicon.names_of_document(
+        "Kerber Non-Disclosure Agreement"
+    )
+
+    assert shared == {"disclosur", "agreement"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "found"),
+    [
+        ("", "4.12.7 Risk weights apply.", ("4.12.7",)),
+        ("Section 5.3 Notices", "Any notice is in writing.", ("5.3",)),
+        ("", "12. Termination\n\n12.1 Either party may.", ("12", "12.1")),
+        ("", "2022 was a good year.", ()),
+        ("4.12.7.(2)", "An Authorised Person must.", ("4.12.7.2",)),
+    ],
+)
+def test_the_numbers_of_a_section_are_read(heading: str, text: str, found: tuple[str, ...]) -> None:
+    assert lexicon.labels(heading, text) == found
+
+
+def test_references_are_read_one_by_one() -> None:
+    text = "Subject to Rules 4.12.8 and 4.12.9 and Section 5(2), a firm must pay 2 fees."
+
+    assert lexicon.references(text) == ("4.12.8", "4.12.9", "5.2")
+
+
+@pytest.mark.parametrize(
+    ("reference", "label", "meant"),
+    [
+        ("4.12.7", "4.12.7", True),
+        ("4.12.7", "4.12.7.2", True),
+        ("4.12.7.2", "4.12.7", True),
+        ("4.12.7", "4", False),
+        ("4.12.7", "4.12.70", False),
+    ],
+)
+def test_a_reference_means_a_section_its_parts_and_what_surrounds_it(
+    reference: str, label: str, *, meant: bool
+) -> None:
+    assert lexicon.is_referred_to(reference, label) is meant
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "the of and", "\x00\ufffd\ud800", "<script>alert(1)</script>", "a" * 100_000]
+)
+def test_anything_can_be_read(text: str) -> None:
+    list(lexicon.words(text))
+    lexicon.labels(text, text)
+    lexicon.references(text)
+    lexicon.names_in_question(text)

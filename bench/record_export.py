@@ -15,14 +15,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from audit import bundle_verify
-from audit.events import PassageRead, PassagesRead, QuestionAsked
+from audit.canonical import Json, leaf_hash
+from audit.events import QuestionAsked
 from audit.export import BUNDLE, FORMS, Export, write_export
 from audit.log import AuditLog
+from audit.store import Batch, EntryRow, Writing
+from audit.tree import StoredTree
 
 USUAL_SIZES = (10_000, 100_000)
 BATCH = 2_000
@@ -65,25 +69,53 @@ def _measured(what: str, folder: str, *arguments: str, size: int) -> tuple[str, 
 
 
 def _fill(folder: Path, size: int) -> Path:
+    """Make a record: questions as the log writes them, and, sooner, plain entries between them."""
     with closing(AuditLog.open(folder / "audit")) as log:
+        tree = StoredTree(log.store)
         for first in range(0, size, BATCH):
-            log.append_all([_event(number) for number in range(first, min(first + BATCH, size))])
+            questions = min(BATCH, size - first) // 10
+            log.append_all([_question(first + number) for number in range(questions)])
+            log.store.append(partial(_plain_entries, tree, min(BATCH, size - first) - questions))
         return log.path
 
 
-def _event(number: int) -> PassagesRead | QuestionAsked:
-    if number % 10 == 0:
-        return QuestionAsked("Ada Lovelace", f"t{number}", "c1", f"What is the fee of {number}?")
-    passage = PassageRead(
-        document_id=f"d:{number % 997}",
-        version_id=f"v:{number % 997}",
-        version_number=1,
-        chunk_id=f"c:{number}",
-        chunk_sha256="ab" * 32,
-        score=0.71,
-        rank=1,
-    )
-    return PassagesRead(person="", turn_id=f"t{number}", passages=(passage,))
+def _question(number: int) -> QuestionAsked:
+    return QuestionAsked("Ada Lovelace", f"t{number}", "c1", f"What is the fee of case {number}?")
+
+
+def _plain_entries(stored: StoredTree, count: int, writing: Writing) -> Batch:
+    """Entries without payload, in the form that the log gives them."""
+    tree, previous = stored.growing(writing.head.size), writing.head.leaf_hash
+    entries, tiles = [], []
+    for sequence in range(writing.head.size, writing.head.size + count):
+        envelope: dict[str, Json] = {
+            "v": 1,
+            "seq": sequence,
+            "id": f"01K{sequence:023d}",
+            "ts": writing.head.at,
+            "type": "rag.retrieve",
+            "actor": {"pid": None},
+            "outcome": "done",
+            "turn_id": f"t{sequence}",
+            "retrieval": [
+                {
+                    "doc": f"d:{sequence % 997}",
+                    "chunk": f"c:{sequence}.{rank}",
+                    "chunk_sha256": "ab" * 32,
+                    "rank": rank,
+                    "score": 0.71,
+                }
+                for rank in range(1, 4)
+            ],
+            "payload_commitment": None,
+            "payload_key": None,
+            "prev_leaf_hash": previous or None,
+        }
+        line = json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+        previous = leaf_hash(line)
+        entries.append(EntryRow(sequence, line, previous, "rag.retrieve", writing.head.at))
+        tiles += tree.add(bytes.fromhex(previous))
+    return Batch(tuple(entries), tiles=tuple(tiles))
 
 
 def _export(folder: Path, form: str) -> Path:

@@ -16,7 +16,6 @@ from typing import Any
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-SMALL = 9
 ORIGIN = "muniment.example/record"
 WITNESS = "witness.example/w1"
 WITNESSED_AT = 1_795_363_200

@@ -7,7 +7,6 @@ sample documents. CPU time of one process, everything on one thread; the passes 
 """
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -153,9 +152,16 @@ def _print_memory(console: Console, largest: Cost, files: Sequence[Path]) -> Non
 
 
 def _peaks(file: Path) -> tuple[int, int]:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    before = _peak()
     pdf.parse(file, LIMITS)
-    return before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return before, _peak()
+
+
+def _peak() -> int:
+    """Return the most memory this process has held, in MB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) // 1024
 
 
 def _print_order(console: Console, files: Sequence[Path]) -> None:

@@ -202,11 +202,15 @@ class _Reader:
         self._kinds[codes > 0xFFFF] = _LETTER
         self._odd = bool((self._kinds >= _UNSEEN).any())
         self._ligatures = bool(((codes >= _LIGATURES[0]) & (codes <= _LIGATURES[-1])).any())
+        # PDFium counts a letter beyond the first plane twice, and has letters without text.
+        units = 1 + (codes > 0xFFFF)
+        lost = count - int(units.sum())
         self._characters: Integers | None = None
-        if len(self._text) != count:
-            places = map(_character_of, repeat(self._handle), range(len(self._text)))
-            self._characters = np.fromiter(places, dtype=np.int64, count=len(self._text))
-        lost = count - len(self._text)
+        if lost:
+            places = map(_character_of, repeat(self._handle), (np.cumsum(units) - units).tolist())
+            self._characters = np.fromiter(places, dtype=np.int64, count=len(units))
+        elif len(codes) != count:
+            self._characters = np.cumsum(units) - units
         unmapped = int((self._kinds >= _UNMAPPED).sum()) + max(0, lost)
         self._unmapped = unmapped / count if count else 0.0
 

@@ -1,5 +1,6 @@
 """The letters that stand under boxes on a page, as a library other than the parser's reads them."""
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 from pdfminer.pdfpage import PDFPage
 
 from corpus.documents import Box
+
+_WITHOUT_MEANING = re.compile(r"\(cid:\d+\)")
+"""What pdfminer.six gives for a letter whose meaning it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +93,5 @@ def agreement(chunk: Marked, letters: dict[int, list[Letter]]) -> float:
 
 
 def _plain(text: str) -> list[str]:
+    text = _WITHOUT_MEANING.sub("", text)
     return [letter for letter in unicodedata.normalize("NFKC", text) if letter.isalnum()]

@@ -1,12 +1,11 @@
 """One writer at a time, and one flush to disk for all who wait together.
 
-Whoever comes while a batch is being flushed waits; the next to hold the turn takes everybody
-who waits into one transaction. So nobody waits for company that does not come, and many
+Whoever comes while a batch is being flushed waits; when it is done, one of those who wait takes
+all of them into the next transaction. So nobody waits for company that does not come, and many
 threads share the cost of a flush.
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,10 +33,13 @@ class Request(Generic[Result]):
     result: Result | None = field(default=None, init=False)
     error: Exception | None = field(default=None, init=False)
     done: bool = field(default=False, init=False)
+    woken: threading.Event = field(default_factory=threading.Event, init=False)
+    """Set when it is done, and when its caller is to write the next batch."""
 
     def finish(self, *, result: Result | None = None, error: Exception | None = None) -> None:
         """Say how it ended."""
         self.result, self.error, self.done = result, error, True
+        self.woken.set()
 
 
 class Sequencer(Generic[Result]):
@@ -54,9 +56,9 @@ class Sequencer(Generic[Result]):
     ) -> None:
         self._commit = commit
         self._patience = patience_seconds
-        self._turn = threading.Lock()
         self._door = threading.Lock()
-        self._waiting: deque[Request[Result]] = deque()  # guarded by _door
+        self._waiting: deque[Request[Result]] = deque()  # guarded by _door, as is the following
+        self._somebody_writes = False
 
     def submit(self, request: Request[Result]) -> Result | None:
         """Return what committing a request gave, once it is durable.
@@ -67,19 +69,23 @@ class Sequencer(Generic[Result]):
         """
         with self._door:
             self._waiting.append(request)
-        deadline = time.monotonic() + self._patience
-        while not request.done:
-            if not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                self._withdraw(request)
-                break
-            try:
-                if not request.done:
-                    self._run(self._take())
-            finally:
-                self._turn.release()
+            mine = not self._somebody_writes
+            self._somebody_writes = True
+        if not mine and not request.woken.wait(self._patience):
+            self._withdraw(request)
+        if not request.done:
+            self._write_until_done(request)
         if request.error is not None:
             raise request.error
         return request.result
+
+    def _write_until_done(self, request: Request[Result]) -> None:
+        """Write batches until this request was in one, then let the next who waits go on."""
+        try:
+            while not request.done:
+                self._run(self._take())
+        finally:
+            self._pass_on()
 
     def _take(self) -> list[Request[Result]]:
         taken: list[Request[Result]] = []
@@ -105,9 +111,18 @@ class Sequencer(Generic[Result]):
                 if not request.done:
                     request.finish(error=failed)
 
-    def _withdraw(self, request: Request[Result]) -> None:
+    def _pass_on(self) -> None:
         with self._door:
+            if self._waiting:
+                self._waiting[0].woken.set()
+            else:
+                self._somebody_writes = False
+
+    def _withdraw(self, request: Request[Result]) -> None:
+        """Give up waiting; where the turn has just come, take it after all."""
+        with self._door:
+            if request.woken.is_set():
+                return
             if request in self._waiting:
                 self._waiting.remove(request)
-        if not request.done:
-            request.finish(error=TimeoutError())
+        request.finish(error=TimeoutError())

@@ -504,24 +504,6 @@ class AuditLog:
         self._store.check_file()
         return verify_store(self.path, kept=kept, open_payload=self._open_stored)
 
-    def export_lines(
-        self, *, with_payloads: bool = True, through: int | None = None
-    ) -> Iterator[str]:
-        """Yield the record line by line in the form docs/record.md tells, newlines included.
-
-        Memory does not grow with the record. What is on record when the first line is taken
-        is what is exported.
-
-        Args:
-            with_payloads: False leaves out names and texts; the chain can still be checked.
-            through: Sequence of the last entry to export; None means the newest.
-
-        Raises:
-            AuditUnavailable: The record cannot be read.
-        """
-        for row in self._rows(0, through):
-            yield _export_line(row, self._disclosed(row) if with_payloads else None)
-
     def pseudonym_of(self, name: str) -> str:
         """Return the name under which a person stands in this record's envelopes."""
         return self._pseudonyms.of_person(name)
@@ -789,22 +771,6 @@ def _as_read(row: Stored) -> tuple[object, ...]:
         else (None, None, None, None)
     )
     return (entry.sequence, entry.line or b"", *written, *beside)
-
-
-def _export_line(row: Stored, disclosed: Disclosed | None) -> str:
-    """Return a row as it stands: whether it holds is for the verifier to say."""
-    line = row.entry.line
-    envelope = _as_text(line) if line else f'"#{row.entry.leaf_hash}"'
-    payload = disclosed.body if disclosed else "null"
-    salt = f'"{disclosed.salt.hex()}"' if disclosed else "null"
-    return (
-        f'{{"envelope":{envelope},"leaf_hash":"{row.entry.leaf_hash}",'
-        f'"payload":{payload},"salt":{salt}}}\n'
-    )
-
-
-def _as_text(written: bytes) -> str:
-    return written.decode("utf-8", "backslashreplace")
 
 
 def _open_sqlite(folder: Path, busy_seconds: float) -> SqliteStore:

@@ -7,7 +7,6 @@ other. The format is told in docs/record.md.
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -18,14 +17,8 @@ from urllib.parse import quote
 from audit.errors import AuditUnavailable
 
 FORMAT_VERSION = 1
-LONGEST_LINE_BYTES = 64 * 1024 * 1024
 BUSY_SECONDS = 10
-ENVELOPE_START = '{"envelope":'
-LEAF_START = ',"leaf_hash":'
-PAYLOAD_START = ',"payload":'
-SALT_START = ',"salt":'
-HASH = re.compile(r'"[0-9a-f]{64}"')
-SALT = re.compile(r'"(?:[0-9a-f]{2})+"')
+REDACTION = "audit.redaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +31,7 @@ class Verdict:
         head: Hex leaf hash of the last of them; empty where there is none. Kept elsewhere
             together with ``entries``, it shows later that no tail was cut off.
         fault: One sentence on the first thing that does not hold; empty where all does.
-        withheld: Payloads that the export leaves out; their commitments are not checked.
+        withheld: Payloads that are erased, or cannot be opened here, and so were not checked.
         signed: How many entries, from the first, are those of the newest checkpoint; 0 where
             there is none, or its key could not be asked for.
     """
@@ -61,16 +54,25 @@ class KeptHead:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """One entry as it stands in the store or the export, unchecked."""
+    """One entry as it stands in the store, unchecked.
+
+    Attributes:
+        line: Its line; nothing once redacted.
+        leaf_hash: As it is listed.
+        salt: Of its payload; None where there is none, or where it cannot be read.
+        body: Likewise.
+        may_be_withheld: A payload was there and is erased, or cannot be opened here.
+        redacted: Nothing but the hash is left.
+        columns: Sequence, type, time and pseudonym as the store lists them for searching.
+    """
 
     line: bytes
     leaf_hash: str
     salt: bytes | None
     body: bytes | None
-    may_be_withheld: bool = False
-    redacted: bool = False
-    columns: tuple[object, object, object, object] | None = None
-    """Sequence, type, time and pseudonym as the store lists them for searching."""
+    may_be_withheld: bool
+    redacted: bool
+    columns: tuple[object, object, object, object]
 
 
 OpenPayload = Callable[[int, str, bytes, bytes, bytes], tuple[bytes, bytes]]
@@ -118,35 +120,16 @@ def verify_rows(
     return _verdict((_row(row, open_payload) for row in rows), kept)
 
 
-def verify_export(path: Path, *, kept: KeptHead | None = None) -> Verdict:
-    """Check every line of an exported file.
-
-    Raises:
-        AuditUnavailable: The file is not there or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            verdict = _verdict(_exported(file.readline), kept)
-    except OSError as error:
-        raise AuditUnavailable(f"{path} cannot be read: {error.strerror}.") from error
-    if verdict.intact and verdict.entries == 0:
-        return Verdict(
-            intact=False,
-            entries=0,
-            head="",
-            fault="The file is empty: an export holds at least the entry about itself.",
-        )
-    return verdict
-
-
 def _verdict(entries: Iterator[_Written], kept: KeptHead | None) -> Verdict:
     sequence, head, withheld = 0, "", 0
+    unannounced: set[int] = set()
     try:
         for entry in entries:
-            withheld += _check(entry, sequence=sequence, previous=head)
+            withheld += _check(entry, sequence=sequence, previous=head, unannounced=unannounced)
             sequence, head = sequence + 1, entry.leaf_hash
             _check_kept_head(sequence, head, kept)
         _check_length(sequence, kept)
+        _check_announced(unannounced)
     except _FaultFound as fault:
         return Verdict(
             intact=False, entries=sequence, head=head, fault=str(fault), withheld=withheld
@@ -172,13 +155,26 @@ def _check_length(entries: int, kept: KeptHead | None) -> None:
     )
 
 
-def _check(entry: _Written, *, sequence: int, previous: str) -> bool:
-    """Raise the first thing that does not hold of one entry; say whether a payload is withheld."""
-    if entry.columns and entry.columns[0] != sequence:
+def _check_announced(unannounced: set[int]) -> None:
+    for sequence in sorted(unannounced)[:1]:
+        raise _FaultFound(f"Entry {sequence} is redacted, and no later entry announces it.")
+
+
+def _check(entry: _Written, *, sequence: int, previous: str, unannounced: set[int]) -> bool:
+    """Raise the first thing that does not hold of one entry; say whether a payload is withheld.
+
+    Args:
+        entry: The entry.
+        sequence: Where it stands.
+        previous: Leaf hash of the entry before.
+        unannounced: Redacted entries that none so far announced; brought up to date.
+    """
+    if entry.columns[0] != sequence:
         raise _FaultFound(
             f"Entry {sequence} is missing: entry {entry.columns[0]} stands in its place."
         )
     if entry.redacted:
+        unannounced.add(sequence)
         return False
     if hashlib.sha256(b"\x00" + entry.line).hexdigest() != entry.leaf_hash:
         raise _FaultFound(f"Entry {sequence} was altered: its text does not give its hash.")
@@ -199,6 +195,8 @@ def _check(entry: _Written, *, sequence: int, previous: str) -> bool:
             "rewritten, or something between them was removed."
         )
     _check_columns(entry, envelope, sequence)
+    if envelope.get("type") == REDACTION and isinstance(redacts := envelope.get("redacts"), list):
+        unannounced.difference_update(each for each in redacts if type(each) is int)
     return _check_payload(entry, envelope, sequence)
 
 
@@ -222,8 +220,6 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _check_columns(entry: _Written, envelope: dict[str, object], sequence: int) -> None:
     """The columns to search by must say what the envelope says, else a search could hide it."""
-    if entry.columns is None:
-        return
     actor = envelope.get("actor")
     pid = actor.get("pid") if isinstance(actor, dict) else None
     _, kind, at, person = entry.columns
@@ -325,59 +321,6 @@ def _bytes(value: object) -> bytes:
 
 def _text(value: object) -> object:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _exported(read_line: Callable[[int], bytes]) -> Iterator[_Written]:
-    """Read an exported file, one entry in memory at a time."""
-    number = 0
-    while line := read_line(LONGEST_LINE_BYTES):
-        if not line.endswith(b"\n"):
-            raise _FaultFound(f"Line {number + 1} has no end: the file was cut off or altered.")
-        try:
-            yield _exported_entry(line[:-1].decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise _FaultFound(
-                f"Line {number + 1} is not a line of an export: it was altered."
-            ) from error
-        number += 1
-
-
-def _exported_entry(line: str) -> _Written:
-    """Take a line apart without writing it anew: the hashes are over the characters found.
-
-    Raises:
-        ValueError: The line has not exactly the form of an export's line.
-    """
-    envelope, rest = _value(line, ENVELOPE_START)
-    leaf, rest = _value(rest, LEAF_START)
-    payload, rest = _value(rest, PAYLOAD_START)
-    salt, rest = _value(rest, SALT_START)
-    if rest != "}" or not HASH.fullmatch(leaf):
-        raise ValueError("not the form of an export's line")
-    if payload == "null" and salt == "null":
-        return _Written(
-            line=envelope.encode(),
-            leaf_hash=leaf[1:-1],
-            salt=None,
-            body=None,
-            may_be_withheld=True,
-        )
-    if not SALT.fullmatch(salt):
-        raise ValueError("a salt is not hexadecimal")
-    return _Written(
-        line=envelope.encode(),
-        leaf_hash=leaf[1:-1],
-        salt=bytes.fromhex(salt[1:-1]),
-        body=payload.encode(),
-    )
-
-
-def _value(text: str, start: str) -> tuple[str, str]:
-    """Split off one JSON value that follows ``start``, as the characters it is written with."""
-    if not text.startswith(start):
-        raise ValueError("a part of the line is missing")
-    _, end = json.JSONDecoder().raw_decode(text, len(start))
-    return text[len(start) : end], text[end:]
 
 
 def _shown(value: object) -> str:

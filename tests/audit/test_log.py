@@ -419,7 +419,7 @@ def _peak_of_reading(log: AuditLog) -> int:
     tracemalloc.start()
     try:
         assert log.verify().intact
-        for _ in log.export_lines():
+        for _ in log.lines():
             pass
         return tracemalloc.get_traced_memory()[1]
     finally:

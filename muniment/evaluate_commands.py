@@ -12,6 +12,7 @@ from rich.table import Table
 
 from corpus.originals import Originals
 from muniment.errors import InputMissing
+from muniment.evaluate_retrieval import evaluate_retrieval
 from muniment.ingestion import bring_in
 from muniment.reach import desk_for
 from muniment.running import make_data_folder
@@ -28,6 +29,9 @@ STEPS = ("retrieve", "first_token", "total")
 @click.group(epilog=example("muniment evaluate samples --json"))
 def evaluate() -> None:
     """Measure the answers against questions whose answers are known."""
+
+
+evaluate.add_command(evaluate_retrieval)
 
 
 @evaluate.command("samples", epilog=example("muniment evaluate samples --quotes"))

@@ -1,0 +1,431 @@
+"""The command ``evaluate retrieval``: what is found against what is known to be relevant."""
+
+import hashlib
+import json
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from corpus.access import AccessListId, Principal
+from corpus.catalog import Catalog
+from corpus.documents import ChunkId, DocumentId, VersionId
+from corpus.embedding import Embedder
+from corpus.index import BATCH_POINTS, Bm25Encoder, Point, open_index
+from corpus.index.bm25 import IndexedText
+from corpus.kept_vectors import KeptVectors
+from corpus.word_vectors import WordVectors
+from muniment.assembly import open_house
+from muniment.errors import InputMissing
+from muniment.settings import Settings
+from muniment.terminal import example, print_json
+from rag.fusion import DEFAULT, Weights
+from rag.measures import (
+    Difference,
+    Evidence,
+    Figure,
+    Locator,
+    Retrieved,
+    Values,
+    differences,
+    figures,
+    measured,
+    measured_in_files,
+    percentile,
+)
+from rag.ranking import Ranked, Ranker, Watch
+
+EVERYONE = AccessListId(1)
+MEASURER = Principal("measurer", frozenset({"measured"}))
+NAMESPACE = uuid.UUID("0d5a5d5e-43a1-5c1e-9a44-2f6f7c2b7d11")
+BATCH_TEXTS = 2_048
+DEEPEST = 100
+INGREDIENTS = tuple(one.name for one in fields(Weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a measurement found.
+
+    Attributes:
+        values: Of every measure and question.
+        steps: Milliseconds of every step, one value a question.
+        passages: How many were searched.
+    """
+
+    values: Values
+    steps: dict[str, list[float]]
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuestion:
+    """A question about files, with the places that answer it.
+
+    Attributes:
+        question_id: Its name in the file.
+        question: As a person would ask it.
+        evidence: Document, and where known page, span or quoted text.
+    """
+
+    question_id: str
+    question: str
+    evidence: tuple[dict[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is measured, and how.
+
+    Attributes:
+        weights: Of the ingredients.
+        half: 0 or 1 takes one half of the questions, by a hash of their names; None takes all.
+        vectors: Where vectors are kept from one run to the next.
+    """
+
+    weights: Weights
+    half: int | None
+    vectors: Path
+
+
+@click.command("retrieval", epilog=example("muniment evaluate retrieval --beir DIR --json"))
+@click.option("--beir", type=click.Path(path_type=Path), help="corpus.jsonl, queries.jsonl, qrels.")
+@click.option("--files", type=click.Path(path_type=Path), help="A folder of documents.")
+@click.option("--questions", type=click.Path(path_type=Path), help="Of --files, as JSON lines.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep what --files read here.")
+@click.option("--half", type=click.IntRange(0, 1), help="One half of the questions, by a hash.")
+@click.option("--without", type=click.Choice(INGREDIENTS), multiple=True, help="Leave out.")
+@click.option("--save", type=click.Path(path_type=Path), metavar="NAME", help="Keep the values.")
+@click.option("--compare", type=click.Path(path_type=Path), metavar="NAME", help="With kept ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def evaluate_retrieval(
+    context: click.Context,
+    *,
+    beir: Path | None,
+    files: Path | None,
+    questions: Path | None,
+    keep: Path | None,
+    half: int | None,
+    without: Sequence[str],
+    save: Path | None,
+    compare: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure retrieval against passages or places that are known to answer.
+
+    --beir takes the field's usual layout and measures passages. --files reads a folder as a
+    source would and measures documents, pages and characters; each line of --questions has id,
+    question and evidence: a list of document, and where known page (from 0) and quote.
+    """
+    settings: Settings = context.obj
+    weights = replace(DEFAULT, **dict.fromkeys(without, 0.0))
+    vectors = settings.data / "cache" / "vectors.db"
+    options = Options(weights, half, vectors)
+    if beir is not None and files is None:
+        run = measure_passages(beir, settings, options)
+    elif files is not None and questions is not None:
+        run = measure_files(files, questions, settings, options, keep=keep)
+    else:
+        raise click.UsageError("Give --beir DIR, or --files DIR and --questions FILE.")
+    kept = _read_values(compare) if compare is not None else None
+    if save is not None:
+        _file_named(save).write_text(json.dumps(run.values))
+    changed = differences(run.values, kept) if kept is not None else {}
+    if as_json:
+        print_json(as_plain(run, changed))
+    else:
+        _print(run, changed)
+
+
+def measure_passages(folder: Path, settings: Settings, options: Options) -> Run:
+    """Measure the passages of a folder in the layout of BEIR, on an index of their own.
+
+    The title of a passage counts as the headings above it; ``metadata.document`` says which
+    passages are of one document.
+
+    Raises:
+        InputMissing: A file is not there or cannot be read.
+    """
+    rows = list(_json_lines(folder / "corpus.jsonl"))
+    asked = {str(row["_id"]): str(row["text"]) for row in _json_lines(folder / "queries.jsonl")}
+    relevant = _relevant(folder)
+    ids = {str(uuid.uuid5(NAMESPACE, str(row["_id"]))): str(row["_id"]) for row in rows}
+    with _bench(settings, options) as (ranker, fill):
+        fill(rows)
+        found: dict[str, dict[str, float]] = {}
+        steps: dict[str, list[float]] = {}
+        for question_id in _half(sorted(relevant.keys() & asked.keys()), options.half):
+            ranked = _timed_rank(ranker, asked[question_id], frozenset({EVERYONE}), steps)
+            found[question_id] = {ids[one.chunk_id]: one.score for one in ranked}
+    chosen = {question: grades for question, grades in relevant.items() if question in found}
+    return Run(measured(chosen, found), steps, len(rows))
+
+
+@contextmanager
+def _bench(
+    settings: Settings, options: Options
+) -> Iterator[tuple[Ranker, Callable[[Sequence[dict[str, object]]], None]]]:
+    """Open an empty index with everything that ranks; yield the ranker and what fills it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muniment-measure-")))
+        embedder = load_embedder(settings)
+        vectors = stack.enter_context(closing(KeptVectors(embedder, options.vectors)))
+        index = stack.enter_context(
+            closing(
+                open_index(
+                    folder=folder,
+                    url="",
+                    api_key="",
+                    dimension=embedder.dimension,
+                    fingerprint=embedder.fingerprint,
+                )
+            )
+        )
+        bm25 = Bm25Encoder()
+
+        def fill(rows: Sequence[dict[str, object]]) -> None:
+            known: set[str] = set()
+            for start in range(0, len(rows), BATCH_TEXTS):
+                some = rows[start : start + BATCH_TEXTS]
+                dense = vectors.embed([str(row["text"]) for row in some])
+                points = [
+                    _point(row, vector, bm25, known)
+                    for row, vector in zip(some, dense, strict=True)
+                ]
+                for first in range(0, len(points), BATCH_POINTS):
+                    index.upsert(points[first : first + BATCH_POINTS])
+
+        yield (
+            Ranker(
+                index=index,
+                embedder=embedder,
+                bm25=bm25,
+                word_vectors=_word_vectors(settings, embedder),
+                weights=options.weights,
+            ),
+            fill,
+        )
+
+
+def _point(row: dict[str, object], dense: object, bm25: Bm25Encoder, known: set[str]) -> Point:
+    row_id, title = str(row["_id"]), str(row.get("title") or "")
+    metadata = row.get("metadata")
+    document = str(metadata.get("document", "")) if isinstance(metadata, dict) else ""
+    first = bool(document) and document not in known
+    known.add(document)
+    text = IndexedText(
+        body=str(row["text"]),
+        headings=tuple(part.strip() for part in title.split("\u203a") if part.strip()),
+        names=document if first else "",
+    )
+    return Point(
+        chunk_id=ChunkId(str(uuid.uuid5(NAMESPACE, row_id))),
+        document_id=DocumentId(document or row_id),
+        version_id=VersionId(document or row_id),
+        access_list=EVERYONE,
+        dense=dense,  # type: ignore[arg-type]  # a row of KeptVectors.embed
+        sparse=bm25.encode_text(text),
+        live=True,
+    )
+
+
+def measure_files(
+    folder: Path, questions: Path, settings: Settings, options: Options, *, keep: Path | None
+) -> Run:
+    """Bring a folder in as a source would be, ask every question, and measure what was found.
+
+    Args:
+        folder: Of documents.
+        questions: JSON lines.
+        settings: For the embedding model and the limits of reading.
+        options: What is measured.
+        keep: Keeps what was read, so that the next run reads only what has changed.
+
+    Raises:
+        InputMissing: The questions cannot be read.
+    """
+    asked = [_file_question(row) for row in _json_lines(questions)]
+    with ExitStack() as stack:
+        data = keep or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="muniment-measure-"))
+        )
+        data.mkdir(parents=True, exist_ok=True)
+        own = settings.model_copy(update={"data": data, "model_off": True, "qdrant_url": ""})
+        house = stack.enter_context(open_house(own, worker=True))
+        _bring_in(house.pipeline, house.catalog, folder)
+        evidence = _located(asked, house.catalog)
+        ranker = Ranker(
+            index=house.index,
+            embedder=house.embedder,
+            bm25=house.bm25,
+            word_vectors=_word_vectors(own, house.embedder),
+            weights=options.weights,
+        )
+        lists = house.gate.lists_for(MEASURER)
+        steps: dict[str, list[float]] = {}
+        found: dict[str, list[Retrieved]] = {}
+        texts = {one.question_id: one.question for one in asked}
+        for question_id in _half(sorted(evidence), options.half):
+            ranked = _timed_rank(ranker, texts[question_id], lists, steps)
+            found[question_id] = _retrieved(house.catalog, ranked[:DEEPEST])
+        passages = house.index.count()
+    chosen = {question: evidence[question] for question in found}
+    return Run(measured_in_files(chosen, found), steps, passages)
+
+
+def _bring_in(pipeline: object, catalog: Catalog, folder: Path) -> None:
+    names = {source.name: source for source in catalog.sources()}
+    source = names.get("measured") or catalog.add_source(
+        name="measured", location=folder.resolve(), groups=frozenset(MEASURER.groups)
+    )
+    pipeline.run(catalog.queue_run(source.source_id))  # type: ignore[attr-defined]
+
+
+def _located(asked: Sequence[FileQuestion], catalog: Catalog) -> dict[str, tuple[Evidence, ...]]:
+    versions = {version.path: version for version in catalog.live_versions()}
+    locators: dict[str, Locator] = {}
+    located = {}
+    for question in asked:
+        pieces = []
+        for piece in question.evidence:
+            path = str(piece["document"])
+            page, quote = piece.get("page"), piece.get("quote")
+            span = None
+            if quote and path in versions:
+                if path not in locators:
+                    locators[path] = Locator(catalog.text_of(versions[path].version_id))
+                near = piece.get("near")
+                span = locators[path].find(
+                    str(quote), near=float(near) if isinstance(near, int | float) else 0.0
+                )
+            pieces.append(Evidence(path, page if isinstance(page, int) else None, span))
+        located[question.question_id] = tuple(pieces)
+    return located
+
+
+def _retrieved(catalog: Catalog, ranked: Sequence[Ranked]) -> list[Retrieved]:
+    return [
+        Retrieved(one.path, one.chunk.page, one.chunk.start, one.chunk.end)
+        for one in catalog.load_chunks([one.chunk_id for one in ranked])
+    ]
+
+
+def _timed_rank(
+    ranker: Ranker, question: str, lists: frozenset[AccessListId], steps: dict[str, list[float]]
+) -> list[Ranked]:
+    watch = Watch()
+    ranked = ranker.rank(question, access_lists=lists, watch=watch)
+    for step, milliseconds in {**watch.steps, "all": sum(watch.steps.values())}.items():
+        steps.setdefault(step, []).append(milliseconds)
+    return ranked[:DEEPEST]
+
+
+def load_embedder(settings: Settings) -> Embedder:
+    """Load the embedding model that is configured."""
+    chosen = settings.embedding_folder
+    return Embedder.load(
+        cache_folder=settings.data / "cache" / "embedding",
+        model_folder=Path(chosen) if chosen else None,
+    )
+
+
+def _word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
+    return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
+
+
+def _half(question_ids: Sequence[str], half: int | None) -> list[str]:
+    if half is None:
+        return list(question_ids)
+    return [one for one in question_ids if hashlib.sha256(one.encode()).digest()[0] % 2 == half]
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, object]]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise InputMissing(f"{path}, line {number} is not an object.")
+                    yield row
+    except (OSError, ValueError) as error:
+        raise InputMissing(f"{path} cannot be read: {error}") from error
+
+
+def _relevant(folder: Path) -> dict[str, dict[str, int]]:
+    relevant: dict[str, dict[str, int]] = {}
+    tables = sorted((folder / "qrels").glob("*.tsv"))
+    if not tables:
+        raise InputMissing(f"{folder / 'qrels'} holds no .tsv file of relevant passages.")
+    for table in tables:
+        for line in table.read_text(encoding="utf-8").splitlines():
+            parts = line.split("\t")
+            if len(parts) >= 3 and parts[-1].strip().lstrip("-").isdigit():
+                relevant.setdefault(parts[0], {})[parts[-2]] = int(parts[-1])
+    return relevant
+
+
+def _file_question(row: dict[str, object]) -> FileQuestion:
+    evidence = row.get("evidence")
+    if not isinstance(evidence, list) or not evidence or "question" not in row:
+        raise InputMissing(
+            f"A question needs id, question and evidence; {row.get('id')} lacks one."
+        )
+    return FileQuestion(str(row.get("id")), str(row["question"]), tuple(evidence))
+
+
+def _file_named(name: Path) -> Path:
+    return name if name.suffix else name.with_suffix(".json")
+
+
+def _read_values(name: Path) -> Values:
+    try:
+        values: Values = json.loads(_file_named(name).read_text())
+    except (OSError, ValueError) as error:
+        raise InputMissing(
+            f"The kept values {_file_named(name)} cannot be read: {error}"
+        ) from error
+    return values
+
+
+def as_plain(run: Run, changed: dict[str, Difference]) -> dict[str, object]:
+    """Return a run as JSON has it."""
+    return {
+        "passages": run.passages,
+        "figures": {name: asdict(figure) for name, figure in figures(run.values).items()},
+        "changed": {name: asdict(difference) for name, difference in changed.items()},
+        "milliseconds": {
+            step: {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95)}
+            for step, values in run.steps.items()
+        },
+    }
+
+
+def _print(run: Run, changed: dict[str, Difference]) -> None:
+    console = Console(highlight=False)
+    table = Table("Measure", "Mean", "95 %", "Questions", *(["Change"] if changed else []))
+    for name, figure in figures(run.values).items():
+        table.add_row(name, *_row(figure), *([_change(changed.get(name))] if changed else []))
+    console.print(table)
+    times = Table("Milliseconds", "p50", "p95")
+    for step, values in run.steps.items():
+        times.add_row(step, f"{percentile(values, 0.5):.1f}", f"{percentile(values, 0.95):.1f}")
+    console.print(times)
+    console.print(f"{run.passages} passages, with an access filter.")
+
+
+def _row(figure: Figure) -> tuple[str, str, str]:
+    return f"{figure.mean:.4f}", f"{figure.low:.4f} to {figure.high:.4f}", str(figure.questions)
+
+
+def _change(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    return f"{difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"

@@ -16,7 +16,7 @@ from rich.text import Text
 from audit import bundle_verify
 from audit.entries import Entry
 from audit.errors import AuditUnavailable, ExportFailed
-from audit.events import VOCABULARY, RecordVerified
+from audit.events import VOCABULARY, RecordVerified, RecordViewed
 from audit.export import (
     BUNDLE,
     FORMS,
@@ -72,6 +72,7 @@ def show(
     _check_kind(kind)
     moment = _in_utc(since)
     with _open_record(settings) as log:
+        _note_look(log, f"type={kind} person={person}" if kind or person else "")
         entries = log.entries(
             limit=limit, type=kind, person=person, since=moment, newest_first=True
         )
@@ -206,10 +207,10 @@ def export(
     )
     with _open_record(settings) as log, _progress() as report:
         count = write_export(log, output, wanted, progress=report)
-        keys = (log.log_vkey, *log.witness_vkeys)
+        witnesses = log.witness_vkeys
     click.echo(f"{count} entries written to {output}.")
     if form == BUNDLE:
-        _say_how_to_check(output, keys)
+        _say_how_to_check(output, witnesses)
 
 
 @audit.command(epilog=example("muniment audit prove 10452 --output proof-10452/"))
@@ -226,9 +227,9 @@ def prove(settings: Settings, *, sequence: int, output: Path, without_payload: b
     """
     with _open_record(settings) as log:
         write_proof(log, sequence, output, person=operator(), with_payload=not without_payload)
-        keys = (log.log_vkey, *log.witness_vkeys)
+        witnesses = log.witness_vkeys
     click.echo(f"Proof of entry {sequence} written to {output}.")
-    _say_how_to_check(output, keys)
+    _say_how_to_check(output, witnesses)
 
 
 @audit.command(epilog=example("muniment audit checkpoint --output checkpoint-2026-11-22"))
@@ -274,6 +275,14 @@ def _open_record(settings: Settings) -> Iterator[AuditLog]:
         yield log
 
 
+def _note_look(log: AuditLog, filters: str) -> None:
+    """Put on record that somebody looks; a record that can only be read may still be read."""
+    try:
+        log.append(RecordViewed(operator(), "entries", None, filters))
+    except AuditUnavailable as error:
+        click.echo(f"This look is not on the record: {error}", err=True)
+
+
 def _verify_live(settings: Settings, kept: KeptHead | None) -> Verdict:
     with _open_record(settings) as log:
         verdict = log.verify(kept=kept)
@@ -306,12 +315,17 @@ def _verify_folder(
     click.echo("\n".join(["VERIFIED.", *said]))
 
 
-def _say_how_to_check(output: Path, keys: Sequence[str]) -> None:
-    witness = keys[1] if len(keys) > 1 else "-"
+def _say_how_to_check(output: Path, witnesses: Sequence[str]) -> None:
+    log_key, *signed = (output / "keys.txt").read_text(encoding="utf-8").split()
     click.echo(
         "Whoever gets it checks it with Python alone, and with keys that they have from you:\n"
-        f"  python3 {output / 'verify.py'} {keys[0]} {witness} {output}"
+        f"  python3 {output / 'verify.py'} {log_key} {signed[0] if signed else '-'} {output}"
     )
+    for missing in sorted(set(witnesses) - set(signed)):
+        click.echo(
+            f"The witness {missing.partition('+')[0]} has not cosigned this yet. "
+            "Export again once it has, for somebody who asks for its signature."
+        )
 
 
 def _in_utc(at: datetime | None) -> datetime | None:

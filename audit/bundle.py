@@ -37,7 +37,7 @@ LOG_VKEY and WITNESS_VKEY are lines of keys.txt, but do not take them from there
 somebody you trust, and write "-" where there is no witness. OLD_CHECKPOINT is the file
 "checkpoint" of an earlier export; keep the one of this export for the next time. It is what shows
 that nothing was rewritten since, even if somebody stole the log's key.
-Get verify.py itself from somebody you trust, too, or read it: it is short for that reason.
+Get verify.py itself from somebody you trust, too, or read it: it is one file.
 
 What is in here
   entries.jsonl   one envelope a line, in canonical JSON (RFC 8785), in the order of "seq" from 0.

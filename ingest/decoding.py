@@ -33,6 +33,20 @@ def decoded(data: bytes) -> str:
         return data.decode(_guessed(data), errors="replace")
 
 
+def without_double_encoding(text: str) -> str:
+    """Return a text that was encoded as UTF-8 twice as it was meant; any other unchanged.
+
+    Text that is right does not decode a second time: its accents make no whole UTF-8.
+    """
+    for encoding in ("latin-1", _USUAL):
+        try:
+            repaired = text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        return repaired
+    return text
+
+
 def decoded_markup(data: bytes) -> str:
     """Return the text of a web page: by its mark, as it says itself if that fits, else guessed."""
     said = _XML_DECLARED.search(data[:1_024]) or _DECLARED.search(data[:4_096])

@@ -65,7 +65,7 @@ class Cost:
 
 
 class Jail:
-    """A helper process that reads documents, one at a time.
+    """Helper processes that read documents, one at a time.
 
     Safe to call from several threads, which then wait for each other.
 
@@ -76,7 +76,7 @@ class Jail:
     def __init__(self, formats: Mapping[str, Format] = FORMATS) -> None:
         self._formats = formats
         self._lock = threading.Lock()
-        self._helper: subprocess.Popen[bytes] | None = None
+        self._helpers: dict[str, subprocess.Popen[bytes]] = {}
         self._last_cost = Cost(0.0, 0)
 
     def parse(self, data_path: Path, *, media_type: str, limits: Limits) -> ParsedDocument:
@@ -109,9 +109,10 @@ class Jail:
         return self._last_cost
 
     def close(self) -> None:
-        """End the helper. Calling it twice has the effect of calling it once."""
+        """End the helpers. Calling it twice has the effect of calling it once."""
         with self._lock:
-            self._end_helper()
+            for process in list(self._helpers):
+                self._end_helper(process)
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +138,7 @@ class Jail:
         }
         try:
             with self._lock:
-                verdict = self._ask(request, limits)
+                verdict = self._ask(self._formats[media_type].process, request, limits)
                 self._last_cost = Cost(
                     float(verdict.get("cpu_seconds", 0)), int(verdict.get("peak_bytes", 0))
                 )
@@ -145,8 +146,8 @@ class Jail:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _ask(self, request: dict[str, object], limits: Limits) -> dict[str, str]:
-        helper = self._running_helper()
+    def _ask(self, process: str, request: dict[str, object], limits: Limits) -> dict[str, str]:
+        helper = self._running_helper(process)
         if helper.stdin is None or helper.stdout is None:
             raise Quarantined(Reason.CRASHED, "the reading process has no pipes")
         try:
@@ -154,22 +155,23 @@ class Jail:
             helper.stdin.flush()
             line = _read_line(helper.stdout.fileno(), limits.parse_seconds + GRACE_SECONDS)
         except (BrokenPipeError, EOFError) as error:
-            self._end_helper()
+            self._end_helper(process)
             raise Quarantined(Reason.CRASHED, "the reading process ended") from error
         except TimeoutError as error:
-            self._end_helper()
+            self._end_helper(process)
             raise Quarantined(Reason.TIME_OUT) from error
         answer = json.loads(line)
         return {str(name): str(value) for name, value in answer.items()}
 
-    def _running_helper(self) -> subprocess.Popen[bytes]:
-        if self._helper is None or self._helper.poll() is not None:
-            self._end_helper()
-            self._helper = _start_helper()
-        return self._helper
+    def _running_helper(self, process: str) -> subprocess.Popen[bytes]:
+        helper = self._helpers.get(process)
+        if helper is None or helper.poll() is not None:
+            self._end_helper(process)
+            helper = self._helpers[process] = _start_helper()
+        return helper
 
-    def _end_helper(self) -> None:
-        helper, self._helper = self._helper, None
+    def _end_helper(self, process: str) -> None:
+        helper = self._helpers.pop(process, None)
         if helper is None:
             return
         for pipe in (helper.stdin, helper.stdout):

@@ -28,6 +28,7 @@ BEATS_PER_PAGE = 2
 MEMORY_SHARE = 1 / 3
 """A process that the system ends while it holds this share of its allowance ran out of memory:
 native code asks for the next, larger piece, gets none and aborts."""
+_prepared: set[str] = set()
 _ENDED_BY_MEMORY = frozenset(
     {signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP, signal.SIGILL, signal.SIGBUS, signal.SIGKILL}
 )
@@ -53,13 +54,13 @@ def _discard_standard_streams() -> None:
 
 def _serve(line: bytes, answers: BinaryIO) -> dict[str, str]:
     request = json.loads(line)
-    from ingest.parsing import parser_in  # noqa: PLC0415 - after the network is left
-
+    module = str(request["module"])
     try:
-        parser_in(str(request["module"]))
+        if module not in _prepared:
+            _prepare(module, Path(str(request["folder"])))
+            _prepared.add(module)
     except (ImportError, AttributeError) as error:
         return _refusal("unsupported_format", f"no parser: {type(error).__name__}")
-    gc.freeze()
     sockets = confinement.office_sockets()
     reader, writer = os.pipe()
     child = os.fork()
@@ -71,6 +72,17 @@ def _serve(line: bytes, answers: BinaryIO) -> dict[str, str]:
         verdict = _await_child(child, pipe, request["limits"], answers)
     confinement.remove_office_sockets(but=sockets)
     return verdict
+
+
+def _prepare(module: str, folder: Path) -> None:
+    """Import a parser and have it read once, so that no child does again what all would do."""
+    from ingest.parsers import warming  # noqa: PLC0415 - after the network is left
+    from ingest.parsing import parser_in  # noqa: PLC0415
+
+    parser_in(module)
+    warming.warm(module, folder)
+    gc.collect()
+    gc.freeze()
 
 
 def _await_child(

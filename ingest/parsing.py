@@ -4,12 +4,16 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from corpus.documents import ParsedDocument
 from ingest import sniffing
 from ingest.parts import Part
 from ingest.settings import Limits
 
+Process = Literal["light", "office"]
+LIGHT: Process = "light"
+OFFICE: Process = "office"
 Parser = Callable[[Path, Limits], ParsedDocument]
 Opener = Callable[[Path, Limits], list[Part]]
 
@@ -23,6 +27,8 @@ class Format:
         module: Module of the parser; its function ``parse`` reads a file. Imported by the
             jail alone: parsers and their libraries never run in this process.
         library: What does the reading.
+        process: Which helper of the jail reads it. What is imported there makes every copy of
+            it for a document dearer, so that the large libraries have one of their own.
         container: Whether files of this format may hold others; its module then has a
             function ``parts`` too.
     """
@@ -31,33 +37,51 @@ class Format:
     module: str
     library: str
     container: bool = False
+    process: Process = LIGHT
 
 
 FORMATS: dict[str, Format] = {
     sniffing.PDF: Format("PDF", "ingest.parsers.pdf", "PDFium"),
-    sniffing.DOCX: Format("Word", "ingest.parsers.docx", "unstructured"),
+    sniffing.DOCX: Format("Word", "ingest.parsers.docx", "unstructured", process=OFFICE),
     sniffing.DOC: Format(
-        "Word before 2007", "ingest.parsers.old_office", "LibreOffice, unstructured"
+        "Word before 2007", "ingest.parsers.old_office", "LibreOffice, unstructured", process=OFFICE
     ),
-    sniffing.PPTX: Format("PowerPoint", "ingest.parsers.pptx", "unstructured"),
+    sniffing.PPTX: Format("PowerPoint", "ingest.parsers.pptx", "unstructured", process=OFFICE),
     sniffing.PPT: Format(
-        "PowerPoint before 2007", "ingest.parsers.old_office", "LibreOffice, unstructured"
+        "PowerPoint before 2007",
+        "ingest.parsers.old_office",
+        "LibreOffice, unstructured",
+        process=OFFICE,
     ),
     sniffing.XLSX: Format("Excel", "ingest.parsers.xlsx", "openpyxl"),
     sniffing.XLS: Format("Excel before 2007", "ingest.parsers.xls", "xlrd"),
-    sniffing.ODT: Format("OpenDocument text", "ingest.parsers.opendocument", "lxml"),
-    sniffing.ODS: Format("OpenDocument sheets", "ingest.parsers.opendocument", "lxml"),
-    sniffing.ODP: Format("OpenDocument slides", "ingest.parsers.opendocument", "lxml"),
-    sniffing.RTF: Format(
-        "rich text", "ingest.parsers.rtf", "LibreOffice, unstructured or striprtf"
+    sniffing.ODT: Format(
+        "OpenDocument text", "ingest.parsers.opendocument", "lxml", process=OFFICE
     ),
-    sniffing.HTML: Format("HTML", "ingest.parsers.html", "unstructured"),
-    sniffing.EPUB: Format("EPUB", "ingest.parsers.epub", "lxml, unstructured"),
+    sniffing.ODS: Format(
+        "OpenDocument sheets", "ingest.parsers.opendocument", "lxml", process=OFFICE
+    ),
+    sniffing.ODP: Format(
+        "OpenDocument slides", "ingest.parsers.opendocument", "lxml", process=OFFICE
+    ),
+    sniffing.RTF: Format(
+        "rich text", "ingest.parsers.rtf", "LibreOffice, unstructured or striprtf", process=OFFICE
+    ),
+    sniffing.HTML: Format("HTML", "ingest.parsers.html", "unstructured", process=OFFICE),
+    sniffing.EPUB: Format("EPUB", "ingest.parsers.epub", "lxml, unstructured", process=OFFICE),
     sniffing.MAIL: Format(
-        "e-mail", "ingest.parsers.mail", "standard library, unstructured", container=True
+        "e-mail",
+        "ingest.parsers.mail",
+        "standard library, unstructured",
+        container=True,
+        process=OFFICE,
     ),
     sniffing.OUTLOOK: Format(
-        "Outlook message", "ingest.parsers.outlook", "python-oxmsg, unstructured", container=True
+        "Outlook message",
+        "ingest.parsers.outlook",
+        "python-oxmsg, unstructured",
+        container=True,
+        process=OFFICE,
     ),
     sniffing.ZIP: Format(
         "ZIP archive", "ingest.parsers.archive", "standard library", container=True

@@ -10,14 +10,13 @@ from pathlib import Path
 from docx import Document
 from docx.oxml.ns import qn
 from lxml import etree  # type: ignore[import-untyped]
-from unstructured.partition.docx import partition_docx
 
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
 from ingest.parsers import ooxml
 from ingest.parsers.office_properties import properties_of
 from ingest.parsers.rendition import with_pages
-from ingest.parsers.unstructured_seam import FOOTNOTE_MARK, UNDETECTED, add_elements
+from ingest.parsers.unstructured_seam import FOOTNOTE_MARK, UNDETECTED, add_elements, partition_docx
 from ingest.settings import Limits
 
 _BODY = "word/document.xml"

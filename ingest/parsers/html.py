@@ -4,12 +4,11 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 from lxml import html as lxml_html
-from unstructured.partition.html import partition_html
 
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
 from ingest.decoding import decoded_markup
-from ingest.parsers.unstructured_seam import UNDETECTED, add_elements
+from ingest.parsers.unstructured_seam import UNDETECTED, add_elements, partition_html
 from ingest.settings import Limits
 
 _DECLARATION = ("<?xml", "<?XML")

@@ -3,14 +3,12 @@
 from itertools import groupby
 from pathlib import Path
 
-from unstructured.partition.pptx import partition_pptx
-
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
 from ingest.parsers import ooxml
 from ingest.parsers.office_properties import properties_of
 from ingest.parsers.rendition import with_pages
-from ingest.parsers.unstructured_seam import UNDETECTED, add_elements
+from ingest.parsers.unstructured_seam import UNDETECTED, add_elements, partition_pptx
 from ingest.settings import Limits
 
 

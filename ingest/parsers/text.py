@@ -5,7 +5,7 @@ from pathlib import Path
 
 from corpus.documents import BlockKind, ParsedDocument
 from ingest.building import DocumentBuilder
-from ingest.decoding import decoded
+from ingest.decoding import decoded, without_double_encoding
 from ingest.settings import Limits
 
 _NUMBERED = re.compile(r"^\d+(\.\d+)*\.?\s+\S")
@@ -19,7 +19,7 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:  # noqa: ARG001 - e
         Quarantined: Nothing but blank.
     """
     builder = DocumentBuilder()
-    add_text(builder, decoded(location.read_bytes()))
+    add_text(builder, without_double_encoding(decoded(location.read_bytes())))
     return builder.finish()
 
 

@@ -2,34 +2,22 @@
 
 Its text classification asks spaCy for sentences and parts of speech, with a language model that
 is fetched from the network when it is missing. Structure comes from the documents' own styles
-here, so simple rules stand in for those three functions. A test fails when their names move.
+here, so simple rules stand in for those three functions. The module that holds them is replaced
+before it is imported: it would bring in spaCy and with that torch, which make the process that
+reads documents three times as large, and every copy of it for a document three times as dear.
+A test fails when the names move.
 """
 
 import re
+import sys
 from collections.abc import Iterable
+from types import ModuleType
 
 from lxml import html  # type: ignore[import-untyped]
-from unstructured.documents.elements import Element
-from unstructured.partition import text_type
 
 from corpus.documents import BlockKind
 from ingest.building import DocumentBuilder
 
-FOOTNOTE_MARK = "\ue0f7"
-"""Begins a paragraph that was a note: a private character, which documents do not use."""
-UNDETECTED = [""]
-"""As languages, tells unstructured to detect none: that is done once for every format."""
-REPLACED = ("pos_tag", "sent_tokenize", "word_tokenize")
-
-_KINDS = {
-    "Title": BlockKind.HEADING,
-    "ListItem": BlockKind.LIST_ITEM,
-    "Header": BlockKind.FURNITURE,
-    "Footer": BlockKind.FURNITURE,
-    "PageNumber": BlockKind.FURNITURE,
-}
-_SKIPPED = frozenset({"PageBreak", "Image"})
-_MARKED = re.compile(r"\s*(\W|\(?\w{1,4}[.)]\s)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -46,15 +34,58 @@ def _parts_of_speech(text: str) -> list[tuple[str, str]]:
     return [(word, "NN") for word in _words(text)]
 
 
-def without_downloads() -> None:
-    """Replace what would ask for downloads. Calling it twice changes nothing."""
-    for name, function in zip(REPLACED, (_parts_of_speech, _sentences, _words), strict=True):
-        if not hasattr(text_type, name):
-            raise ImportError(f"unstructured.partition.text_type has no {name} any more")
-        setattr(text_type, name, function)
+REPLACED = {
+    "pos_tag": _parts_of_speech,
+    "sent_tokenize": _sentences,
+    "word_tokenize": _words,
+}
 
 
-without_downloads()
+def _without_downloads() -> None:
+    stand_in = ModuleType("unstructured.nlp.tokenize")
+    for name, function in REPLACED.items():
+        setattr(stand_in, name, function)
+    sys.modules[stand_in.__name__] = stand_in
+
+
+_without_downloads()
+
+from unstructured.documents.elements import Element  # noqa: E402 - after what it must not import
+from unstructured.partition import text_type  # noqa: E402
+from unstructured.partition.docx import partition_docx  # noqa: E402
+from unstructured.partition.html import partition_html  # noqa: E402
+from unstructured.partition.pptx import partition_pptx  # noqa: E402
+
+# Whoever imported this module of theirs before has the real functions in it.
+for _name, _function in REPLACED.items():
+    if not hasattr(text_type, _name):
+        raise ImportError(f"unstructured.partition.text_type has no {_name} any more")
+    setattr(text_type, _name, _function)
+
+__all__ = [
+    "FOOTNOTE_MARK",
+    "UNDETECTED",
+    "add_elements",
+    "partition_docx",
+    "partition_html",
+    "partition_pptx",
+    "rows_of",
+]
+
+FOOTNOTE_MARK = "\ue0f7"
+"""Begins a paragraph that was a note: a private character, which documents do not use."""
+UNDETECTED = [""]
+"""As languages, tells unstructured to detect none: that is done once for every format."""
+
+_KINDS = {
+    "Title": BlockKind.HEADING,
+    "ListItem": BlockKind.LIST_ITEM,
+    "Header": BlockKind.FURNITURE,
+    "Footer": BlockKind.FURNITURE,
+    "PageNumber": BlockKind.FURNITURE,
+}
+_SKIPPED = frozenset({"PageBreak", "Image"})
+_MARKED = re.compile(r"\s*(\W|\(?\w{1,4}[.)]\s)")
 
 
 def add_elements(

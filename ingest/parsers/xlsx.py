@@ -40,5 +40,8 @@ def _read(stream: BinaryIO) -> DocumentBuilder:
 
 
 def _rows(sheet: object) -> Iterator[list[str]]:
-    for row in sheet.iter_rows(max_col=MAXIMUM_COLUMNS):  # type: ignore[attr-defined]
-        yield [shown(cell.value, getattr(cell, "number_format", "")) for cell in row]
+    # Without a last column: openpyxl would fill every empty row up to it.
+    for row in sheet.iter_rows():  # type: ignore[attr-defined]
+        yield [
+            shown(cell.value, getattr(cell, "number_format", "")) for cell in row[:MAXIMUM_COLUMNS]
+        ]

@@ -3,31 +3,52 @@
 import os
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from corpus.documents import Block, BlockKind, ParsedDocument
+from ingest import heartbeat
 from ingest.settings import Limits
 
 
 def parse(location: Path, limits: Limits) -> ParsedDocument:
-    order = location.read_text()
-    if order == "hang":
-        time.sleep(600)
-    if order == "abort":
-        os.abort()
-    if order == "eat":
-        bytearray(limits.parse_memory_bytes * 4)
-    if order == "raise":
-        raise KeyError("secret")
-    if order == "connect":
-        urllib.request.urlopen("http://127.0.0.1:9/")
+    order, _, argument = location.read_text().partition(" to ")
+    acts: dict[str, Callable[[], object]] = {
+        "hang": lambda: time.sleep(600),
+        "abort": os.abort,
+        "eat": lambda: bytearray(limits.parse_memory_bytes * 4),
+        "raise": raise_secret,
+        "connect": lambda: urllib.request.urlopen("http://127.0.0.1:9/"),
+        "write": lambda: Path(argument).write_text("out"),
+        "scratch": lambda: Path("scratch").write_text("in"),
+        "orphan": leave_an_orphan,
+        "slow pages": turn_pages_slowly,
+    }
+    acts.get(order, lambda: None)()
     if order == "nothing":
         return ParsedDocument("", ())
     if order == "lie":
         return ParsedDocument("short", (Block(0, 900, BlockKind.PARAGRAPH),))
-    if order == "environment":
-        return _said(",".join(sorted(os.environ)))
-    return _said(order)
+    return _said(",".join(sorted(os.environ)) if order == "environment" else order)
+
+
+def raise_secret() -> None:
+    raise KeyError("secret")
+
+
+def turn_pages_slowly() -> None:
+    for _ in range(4):
+        time.sleep(0.4)
+        heartbeat.beat()
+
+
+def leave_an_orphan() -> None:
+    """Start a process that leaves the group and outlives its parent."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execv("/bin/sleep", ["sleep", "7391"])  # noqa: S606
+        os._exit(0)
 
 
 def _said(text: str) -> ParsedDocument:

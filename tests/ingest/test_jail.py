@@ -1,3 +1,4 @@
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,10 +60,54 @@ def test_a_parser_that_hangs_is_ended(odd_jail: Jail, tmp_path: Path) -> None:
     assert said(odd_jail, "the next document", tmp_path) == "the next document"
 
 
+def test_slow_pages_have_time_each(odd_jail: Jail, tmp_path: Path) -> None:
+    file = tmp_path / "order"
+    file.write_text("slow pages")
+
+    parsed = odd_jail.parse(file, media_type=ODD, limits=Limits(parse_seconds=1))
+
+    assert parsed.text == "slow pages"
+
+
+def test_a_parser_writes_into_its_own_folder_only(odd_jail: Jail, tmp_path: Path) -> None:
+    if not landlock():
+        pytest.skip("this kernel has no Landlock")
+
+    assert said(odd_jail, "scratch", tmp_path) == "scratch"
+    assert reason_for(odd_jail, f"write to {tmp_path / 'out'}", tmp_path) is Reason.DAMAGED
+    assert not (tmp_path / "out").exists()
+
+
+def landlock() -> bool:
+    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1)) > 0
+
+
+def test_what_a_parser_started_ends_with_it(odd_jail: Jail, tmp_path: Path) -> None:
+    said(odd_jail, "orphan", tmp_path)
+
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
+
+    assert b"sleep\x007391\x00" not in running
+
+
+def readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
+def test_what_a_document_cost_is_told(odd_jail: Jail, tmp_path: Path) -> None:
+    said(odd_jail, "words", tmp_path)
+
+    assert odd_jail.last_cost.peak_bytes > 1_000_000
+    assert odd_jail.last_cost.cpu_seconds >= 0
+
+
 def test_a_jail_whose_helper_died_starts_another(odd_jail: Jail, tmp_path: Path) -> None:
     said(odd_jail, "before", tmp_path)
-    helper = odd_jail._helper
-    assert helper is not None
+    helper = odd_jail._helpers["light"]
     helper.kill()
     helper.wait()
 

@@ -304,9 +304,15 @@ def _verify_folder(
     old_checkpoint: Path | None,
 ) -> None:
     if log_key is None or witness_key is None:
-        with _open_record(settings) as log:
-            log_key = log_key or log.log_vkey
-            witness_key = witness_key or next(iter(log.witness_vkeys), "-")
+        try:
+            with _open_record(settings) as log:
+                log_key = log_key or log.log_vkey
+                witness_key = witness_key or next(iter(log.witness_vkeys), "-")
+        except AuditUnavailable as error:
+            raise click.UsageError(
+                "Give --log-key, and --witness-key or “--witness-key -”: the keys cannot be taken "
+                f"from a record here. {error}"
+            ) from error
     try:
         said = bundle_verify.verify(log_key, witness_key, folder, old_checkpoint)
     except bundle_verify.Fault as fault:

@@ -278,6 +278,12 @@ class TestVerifyFolder:
     def test_keys_need_a_folder(self, option: str, run: Run, log: AuditLog) -> None:
         assert run("verify", option, "x").exit_code == 2
 
+    def test_without_a_record_the_keys_must_be_given(self, run: Run, tmp_path: Path) -> None:
+        verified = run("verify", tmp_path)
+
+        assert verified.exit_code == 2
+        assert "Give --log-key" in verified.output
+
     def test_a_kept_head_is_not_for_a_folder(self, run: Run, log: AuditLog, tmp_path: Path) -> None:
         assert run("verify", tmp_path, "--head", "ab" * 32, "--entries", 1).exit_code == 2
 

@@ -64,6 +64,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         parse_seconds=float(settings.parse_seconds),
         parse_memory_bytes=settings.parse_memory_megabytes * MEBIBYTE,
         ocr=settings.ocr,
+        office_pages=settings.office_pages,
         gone_share=settings.gone_percent / 100,
         gone_at_least=settings.gone_at_least,
     )

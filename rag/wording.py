@@ -30,6 +30,12 @@ NEGATIONS = frozenset(
     weren't don't doesn't didn't won't can't couldn't shouldn't mustn't hasn't haven't prohibited
     forbidden excluded""".split()
 )
+POINTING = frozenset("it its they their them this these those he she his her such".split())
+LIMITS = frozenset(
+    """only all every each both any always sole solely exclusively entire same entirely
+    hourly daily nightly weekly fortnightly monthly quarterly yearly annually""".split()
+)
+"""Words that a claim may not add: with them it says more, or other, than without."""
 OBLIGATIONS = frozenset("must shall required requires mandatory obliged".split())
 PERMISSIONS = frozenset("may can could might permitted allowed optional".split())
 NUMBER_WORDS = {
@@ -96,13 +102,18 @@ def stem(word: str) -> str:
 
 def terms(text: str) -> set[str]:
     """Return the stems of the words that carry meaning; numbers in their normal form."""
-    found: set[str] = set()
+    return set(ordered_terms(text))
+
+
+def ordered_terms(text: str) -> list[str]:
+    """Return the terms of a text in its order, as often as they stand there."""
+    found: list[str] = []
     for word in words(text):
         lowered = word.lower()
         if NUMBER.search(word):
-            found |= numbers(word)
+            found += [_normal_number(match) for match in NUMBER.findall(word)]
         elif lowered not in STOP_WORDS and len(lowered) > 1:
-            found.update(stem(part) for part in re.split(r"[/&-]", word) if part)
+            found += [stem(part) for part in re.split(r"[/&-]", word) if part]
     return found
 
 
@@ -136,6 +147,17 @@ def names(text: str) -> set[str]:
 def is_negated(text: str) -> bool:
     """Say whether a text denies, forbids or excepts something."""
     return any(_plain(word) in NEGATIONS for word in words(text))
+
+
+def limits(text: str) -> set[str]:
+    """Return the words of a text that say how far, how often or for whom alone it holds."""
+    return {_plain(word) for word in words(text)} & LIMITS
+
+
+def opens_with_pronoun(text: str) -> bool:
+    """Say whether a sentence begins by pointing at the one before it."""
+    first = next(iter(words(text)), "")
+    return first.lower() in POINTING
 
 
 def modality(text: str) -> str:

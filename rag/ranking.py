@@ -13,6 +13,7 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, Rankings, Scored, VectorIndex
+from corpus.index.bm25 import MAXIMUM_CHARACTERS
 from corpus.index.lexicon import is_referred_to
 from corpus.index.port import Facts
 from corpus.word_vectors import WordVectors
@@ -135,8 +136,9 @@ class Ranker:
             return []
         watch = watch or Watch()
         with watch.timed("embed"):
-            dense = self._embedder.embed_question(question)
-            terms = self._bm25.encode_question(question)
+            readable = question[:MAXIMUM_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+            dense = self._embedder.embed_question(readable)
+            terms = self._bm25.encode_question(readable)
         with watch.timed("search"):
             rankings = self._index.rankings(
                 dense=dense, sparse=terms, access_lists=access_lists, limit=DEPTH

@@ -49,28 +49,29 @@ class Bm25Encoder:
     def encode_text(self, text: IndexedText | str) -> Terms:
         """Return what the word index holds of a chunk; its weights are empty without a term."""
         read = IndexedText(text) if isinstance(text, str) else text
-        body = lexicon.stems(read.body)
+        own = _storable(read.body)
+        body = lexicon.stems(own)
         counts: defaultdict[str, float] = defaultdict(float)
         _add(counts, body, 1.0)
         for heading in read.headings:
-            _add(counts, lexicon.stems(heading), HEADING_WEIGHT)
+            _add(counts, lexicon.stems(_storable(heading)), HEADING_WEIGHT)
         length = sum(counts.values())
         penalty = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / USUAL_LENGTH)
         weights = {
             term: count * (SATURATION + 1) / (count + penalty) for term, count in counts.items()
         }
-        names = lexicon.names_of_document(read.names) if read.names else set()
+        names = lexicon.names_of_document(_storable(read.names)) if read.names else set()
         return Terms(
             weights=_sparse(weights),
             names=_sparse(dict.fromkeys(names, 1.0)),
-            words=tuple(dict.fromkeys(lexicon.words(read.body))),
-            labels=lexicon.labels(read.headings[-1] if read.headings else "", read.body),
-            references=lexicon.references(read.body),
+            words=tuple(dict.fromkeys(lexicon.words(own))),
+            labels=lexicon.labels(_storable(read.headings[-1]) if read.headings else "", own),
+            references=lexicon.references(own),
         )
 
     def encode_question(self, text: str) -> QuestionTerms:
         """Return the terms of a question; empty when it holds none."""
-        asked = text[:MAXIMUM_CHARACTERS]
+        asked = _storable(text[:MAXIMUM_CHARACTERS])
         terms = lexicon.stems(asked)[: lexicon.MAXIMUM_WORDS]
         weights = dict.fromkeys(lexicon.pairs(terms), PAIR_WEIGHT) | dict.fromkeys(terms, 1.0)
         return QuestionTerms(
@@ -78,6 +79,11 @@ class Bm25Encoder:
             names=_sparse(dict.fromkeys(lexicon.names_in_question(asked), 1.0)),
             words=tuple(dict.fromkeys(lexicon.words(asked)))[: lexicon.MAXIMUM_WORDS],
         )
+
+
+def _storable(text: str) -> str:
+    """Return text that every engine takes: no lone surrogates, which file names may bring."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _add(counts: defaultdict[str, float], terms: list[str], weight: float) -> None:

@@ -42,7 +42,7 @@ from ingest.quarantine import Reason
 from ingest.rights import refresh
 from ingest.settings import IngestSettings
 from ingest.sources import ExcludedFile, FoundFile, Listed, Rules, UnreadableFile, sha256_of
-from ingest.steps import OpenPlace, Steps, refused
+from ingest.steps import OpenPlace, Steps
 
 LISTED_AT_ONCE = 500
 """Files compared with the catalog in one query; a source may have a million."""
@@ -198,21 +198,27 @@ class Pipeline:
         for version_id in self.catalog.discard_staged():
             self.index.remove_version(version_id)
         if of_workers is None:
-            self._compare_index()
+            self.compare_index()
             if interrupted:
                 self._sweep_originals()
         self.apply_access()
         self.index.flush()
 
-    def _compare_index(self) -> None:
+    def compare_index(self, *, stop: Callable[[], bool] = _never) -> int:
+        """Bring the index to what is live; return how many versions had to be put in.
+
+        A version of which some points are missing is put in anew: its vectors are remembered.
+        """
         live = {version.version_id for version in self.catalog.live_versions()}
         indexed = self.index.versions()
         for version_id in indexed - live:
             self.index.remove_version(version_id)
-        for version_id in live - indexed:
+        missing = (live - indexed) | (self.index.versions(live=False) & live)
+        for version_id in sorted(missing):
+            if stop():
+                break
             self._index_again(version_id)
-        for version_id in self.index.versions(live=False) & live:
-            self.index.make_live(version_id)
+        return len(missing)
 
     def run(
         self,
@@ -326,11 +332,12 @@ class Pipeline:
                             chunk.title, chunk.chunk, chunk.text, path=chunk.path, about=about
                         )
                     ),
-                    live=True,
                 )
                 for chunk, vector in zip(found, dense, strict=True)
             ]
         )
+        self.index.flush()
+        self.index.make_live(version_id)
 
 
 class _Sync:
@@ -440,7 +447,8 @@ class _Sync:
                 if before.quarantined is not None and "retry" in self._options:
                     planned.append(PlannedFile(0, item.path, item.size, item.modified_ns))
                 elif before.quarantined is not None:
-                    outcomes.append(refused(item.path, Reason(before.quarantined.reason)))
+                    reason = Reason(before.quarantined.reason)
+                    outcomes.append(self._steps.refusal(self._source, item.path, reason))
                 elif item.path not in settled:
                     unchanged += 1
         self._catalog.note_seen(
@@ -494,7 +502,8 @@ class _Sync:
         told = before.quarantined.reason if before and before.quarantined else ""
         if told == item.reason.value and "retry" not in self._options:
             self._catalog.note_seen(source_id, self._run_id, [item.path], unchanged=0, stamps={})
-            self._catalog.record_file(self._run_id, refused(item.path, item.reason))
+            outcome = self._steps.refusal(self._source, item.path, item.reason)
+            self._catalog.record_file(self._run_id, outcome)
         elif not is_settled:
             self._steps.refuse(
                 self._run_id,

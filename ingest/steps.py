@@ -8,7 +8,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
@@ -196,6 +196,21 @@ class Steps:
         """Say whether one of the newest entries of a kind is such a one."""
         entries = self._record.entries(type=kind, newest_first=True, limit=LOOKED_BACK)
         return any(matches(entry) for entry in entries)
+
+    def refusal(self, source: Source, path: str, reason: Reason) -> FileOutcome:
+        """Return the outcome of a file that cannot be taken in.
+
+        Where an earlier version of it still answers questions, that is said.
+        """
+        outcome = FileOutcome(path, "quarantined", reason=reason.sentence, remedy=reason.remedy)
+        known = self._catalog.known_among(source.source_id, [path]).get(path)
+        if known is None or known.document_id is None:
+            return outcome
+        live = [one for one in self._catalog.versions_of(known.document_id) if one.live]
+        if not live:
+            return outcome
+        told = f"Answers still come from version {live[0].number}, which is out of date."
+        return replace(outcome, reason=f"{outcome.reason} {told}")
 
     @contextlib.contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -385,7 +400,7 @@ class Steps:
         self._catalog.refuse_file(
             source.source_id,
             run_id,
-            refused(file.path, refusal.reason),
+            self.refusal(source, file.path, refusal.reason),
             reason=refusal.reason.value,
             detail=refusal.detail,
             original=original,
@@ -401,8 +416,3 @@ class Steps:
             return entry.at >= since and payload.get("path") == file.path
 
         return self.is_on_record(DocumentQuarantined.type, matches)
-
-
-def refused(path: str, reason: Reason) -> FileOutcome:
-    """Return the outcome of a file that could not be taken in."""
-    return FileOutcome(path, "quarantined", reason=reason.sentence, remedy=reason.remedy)

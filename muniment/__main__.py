@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "evaluate": Entry("muniment.evaluate_commands", "evaluate", "Measure the answers."),
     "source": Entry("muniment.source_commands", "source", "Places that documents come from."),
     "access": Entry("muniment.access_commands", "access", "Who may read what, and why."),
+    "index": Entry("muniment.index_commands", "index", "Build what is searched anew."),
     "user": Entry("muniment.user_commands", "user", "People who may sign in."),
     "audit": Entry("muniment.audit_commands", "audit", "Show, verify and export the record."),
     "hold": Entry("muniment.hold_commands", "hold", "What must be kept, whatever its term."),

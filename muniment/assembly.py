@@ -12,6 +12,7 @@ from corpus.access import Gate
 from corpus.catalog import Catalog
 from corpus.embedding import Embedder
 from corpus.index import VectorIndex, open_index
+from corpus.index.beside import take_place
 from corpus.index.bm25 import Bm25Encoder
 from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
@@ -115,7 +116,7 @@ def open_house(
         conversations = stack.enter_context(
             closing(Conversations.open(settings.service_database_url, clock=utc_now))
         )
-        embedder = _load_embedder(settings)
+        embedder = load_embedder(settings)
         index = stack.enter_context(closing(_open_index(settings, embedder)))
         stack.callback(index.flush)
         originals = Originals(settings.data / "originals")
@@ -172,6 +173,8 @@ def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | 
 
 
 def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:
+    if not settings.qdrant_url:
+        take_place(settings.data / "index", embedder.fingerprint)
     return open_index(
         folder=settings.data / "index",
         url=settings.qdrant_url,
@@ -181,7 +184,8 @@ def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:
     )
 
 
-def _load_embedder(settings: Settings) -> Embedder:
+def load_embedder(settings: Settings) -> Embedder:
+    """Load the embedding model of the settings."""
     chosen = settings.embedding_folder
     return Embedder.load(
         cache_folder=settings.data / "cache" / "embedding",

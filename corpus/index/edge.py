@@ -242,7 +242,7 @@ def _check(description: Path, described: Payload) -> None:
     if stored != described:
         raise IndexMismatch(
             f"The index in {description.parent} was built with another embedding model. "
-            "Configure that model again, or remove the folder of the index and ingest again."
+            "Configure that model again, or build a new index beside it: muniment index rebuild."
         )
 
 

@@ -29,6 +29,8 @@ FILINGS = ("FOOTLOCKER_2022_8K_dated-2022-05-20.pdf", "AMCOR_2022_8K_dated-2022-
 LONG_FILINGS = (*FILINGS, "FOOTLOCKER_2022_8K_dated_2022-08-19.pdf", "AMCOR_2023Q4_EARNINGS.pdf")
 ANSWER_SECONDS = 240
 LEAST_SECONDS = 0.5
+SHARE = 0.2
+"""Of an undisturbed stage's time: most stages are killed several times before their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,7 @@ def run_disturbed(
         ask_for_work(world, stage)
         ended = False
         while not ended and kills < kills_wanted:
-            longest = max(LEAST_SECONDS, seconds[stage])
+            longest = max(LEAST_SECONDS, seconds[stage] * SHARE)
             ended, _ = work(world, kill_after=chance.uniform(0, longest))
             kills += not ended
         if not ended:

@@ -95,13 +95,16 @@ class Embedder:
         self.maximum_tokens = files.maximum_tokens
 
     @classmethod
-    def load(cls, *, cache_folder: Path, model_folder: Path | None = None) -> "Embedder":
+    def load(
+        cls, *, cache_folder: Path, model_folder: Path | None = None, threads: int | None = None
+    ) -> "Embedder":
         """Load a model.
 
         Args:
             cache_folder: Keeps the converted model; made when missing.
             model_folder: A sentence-transformers model; None means all-MiniLM-L6-v2, which
                 comes with the installation.
+            threads: How many embed texts; None means every core.
 
         Raises:
             EmbeddingModelInvalid: The folder holds no such model.
@@ -109,7 +112,7 @@ class Embedder:
         files = _read_model_files(model_folder or _packaged_model())
         if _has_gpu() or not files.convertible:
             return cls(files, _TorchEngine(files))
-        return cls(files, _OpenVinoEngine(files, cache_folder))
+        return cls(files, _OpenVinoEngine(files, cache_folder, threads))
 
     def embed(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
@@ -166,12 +169,13 @@ class Embedder:
 class _OpenVinoEngine:
     """The transformer in OpenVINO; tokenizing, pooling and normalising here."""
 
-    def __init__(self, files: _ModelFiles, cache_folder: Path) -> None:
+    def __init__(self, files: _ModelFiles, cache_folder: Path, threads: int | None) -> None:
         self._tokenizer = _tokenizer(files)
         self._pooling = files.pooling
         model = _converted(files, cache_folder)
-        precision = openvino.Type.bf16 if _has_bfloat16() else openvino.Type.f32
-        settings = {openvino.properties.hint.inference_precision(): precision}
+        settings = {openvino.properties.hint.inference_precision(): inference_precision()}
+        if threads is not None:
+            settings[openvino.properties.inference_num_threads()] = threads
         one_thread = {**settings, openvino.properties.inference_num_threads(): 1}
         core = openvino.Core()
         self._texts = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -313,6 +317,11 @@ def _has_gpu() -> bool:
     import torch  # noqa: PLC0415
 
     return bool(torch.cuda.is_available())
+
+
+def inference_precision() -> openvino.Type:
+    """Return the number format in which this machine's CPU multiplies fastest."""
+    return openvino.Type.bf16 if _has_bfloat16() else openvino.Type.f32
 
 
 def _has_bfloat16() -> bool:

@@ -110,7 +110,7 @@ def _furniture(pages: Sequence[PageContent], headings: Headings) -> list[_Furnit
     numbers: list[dict[int, int]] = []
     for number, page in enumerate(pages):
         keys.append(_margin_rows(page, number, headings))
-        seen.update(keys[-1].values())
+        seen.update(set(keys[-1].values()))
         numbers.append(_number_rows(page, number))
         offsets.update(set(numbers[-1].values()))
     enough = 2 if len(pages) < 6 else 3

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ingest.parsers.page_words import Flags, Integers, PageWords
+from ingest.parsers.page_words import Flags, Integers, PageWords, runs_to_the_left
 from ingest.parsers.ruling import Grid
 from ingest.parsers.tables import Row, TableFinder
 
@@ -146,7 +146,11 @@ def _lines(words: PageWords) -> Iterator[Line]:
     over = np.maximum(y0[:-1], y0[1:]) - np.minimum(y1[:-1], y1[1:])
     narrow = np.minimum((x1 - x0)[:-1], (x1 - x0)[1:])
     upright = (tall[:-1] | tall[1:]) & (aside > 0.8 * narrow) & (np.abs(over) < narrow)
-    joined = upright | level & near & (gap >= -words.sizes[:-1]) & ~words.broken[1:]
+    joined = (
+        _leftwards(words) & level
+        | upright
+        | level & near & (gap >= -words.sizes[:-1]) & ~words.broken[1:]
+    )
     starts = np.concatenate([[0], np.flatnonzero(~joined) + 1])
     ends = np.append(starts[1:], count)
     columns = (
@@ -160,6 +164,17 @@ def _lines(words: PageWords) -> Iterator[Line]:
         _all_bold(words, starts, ends),
     )
     yield from map(Line, *(column.tolist() for column in columns))
+
+
+def _leftwards(words: PageWords) -> Flags:
+    """Return for each word but the first whether it goes on a line that runs to the left."""
+    to_left = np.array(list(map(runs_to_the_left, words.texts)), dtype=bool)
+    if not to_left.any():
+        return to_left[1:]
+    gap = words.boxes[:-1, 0] - words.boxes[1:, 2]
+    size = np.maximum(words.sizes[:-1], words.sizes[1:])
+    near: Flags = (gap <= CELL_GAP_SIZES * size) & (gap >= -size)
+    return near & (to_left[:-1] | to_left[1:])
 
 
 def _all_bold(words: PageWords, starts: Integers, ends: Integers) -> Flags:

@@ -6,6 +6,7 @@ where one pass over every character takes twenty. Words that look odd are read l
 """
 
 import ctypes
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ _KINDS[[0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF]] = _UNSEEN
 _KINDS[[0x02, 0xAD, 0xFFFE]] = _HYPHEN
 _KINDS[[0x09, 0x0A, 0x0D, 0x20, 0x85, 0xA0, *range(0x2000, 0x200B)]] = _SPACE
 _KINDS[[0x2028, 0x2029, 0x202F, 0x205F, 0x3000]] = _SPACE
+_TO_THE_LEFT = re.compile("[^\\w]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _LIGATURES = range(0xFB00, 0xFB07)
 
 
@@ -142,6 +144,11 @@ class PageWords:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def runs_to_the_left(text: str) -> bool:
+    """Say whether a word is written in Hebrew, Arabic or their kin."""
+    return not text.isascii() and _TO_THE_LEFT.match(text) is not None
 
 
 class TooManyCharacters(ValueError):

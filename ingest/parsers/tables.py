@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from ingest.building import is_figure, joined, names_columns
-from ingest.parsers.page_words import Integers, PageWords
+from ingest.parsers.page_words import Integers, PageWords, runs_to_the_left
 from ingest.parsers.ruling import Grid
 
 STRIP_POINTS = 5.0
@@ -423,9 +423,12 @@ class TableFinder:
                     ordered[-1].append(word)
                     continue
             ordered.append([word])
-        return [
-            word for line in ordered for word in sorted(line, key=lambda at: float(boxes[at, 0]))
-        ]
+        return [word for line in ordered for word in self._across(line)]
+
+    def _across(self, line: list[int]) -> list[int]:
+        """Return the words of one line in the direction in which they are read."""
+        backwards = sum(runs_to_the_left(self._texts[word]) for word in line) * 2 > len(line)
+        return sorted(line, key=lambda word: float(self._words.boxes[word, 0]), reverse=backwards)
 
     def _text(self, words: Sequence[int]) -> str:
         return " ".join([self._texts[word] for word in words])

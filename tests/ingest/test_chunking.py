@@ -4,11 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, line_boxes
+from corpus.documents import (
+    Block,
+    BlockKind,
+    Chunk,
+    ParsedDocument,
+    line_boxes,
+    section_around,
+)
 from ingest.building import DocumentBuilder
 from ingest.chunking import ChunkLimits, cut, index_text, search_text
 from ingest.parsers.pdf import parse
 from ingest.settings import Limits
+from ingest.wire import pack, unpack
 from tests.ingest import making
 
 KINDS = st.sampled_from(list(BlockKind))
@@ -141,3 +149,39 @@ def test_a_chunk_knows_the_headings_above_it(parsed_policy: ParsedDocument, tmp_
 
     assert illness.heading_path == ("2 Absence", "2.1 Illness")
     assert illness.page == 1
+
+
+def test_a_list_stays_with_the_sentence_that_leads_to_it() -> None:
+    sentence = "The firm keeps each record for as long as the law asks and no longer."
+    parsed = built(
+        (BlockKind.PARAGRAPH, " ".join([sentence] * 3)),
+        (BlockKind.PARAGRAPH, "Bring these papers:"),
+        *[(BlockKind.LIST_ITEM, f"{letter}) a paper of that kind") for letter in "abcd"],
+    )
+
+    chunks = cut(parsed, limits=ChunkLimits(target=40, maximum=60, heading=10))
+
+    texts = [parsed.text[chunk.start : chunk.end] for chunk in chunks]
+    assert texts[-1].startswith("Bring these papers:")
+    assert texts[-1].endswith("d) a paper of that kind")
+
+
+def test_chunks_are_cut_anew_from_the_parse_alone(parsed_policy: ParsedDocument) -> None:
+    stored = unpack(pack(parsed_policy))
+
+    assert cut(stored) == cut(parsed_policy)
+    assert len(cut(stored, limits=ChunkLimits(20, 30, 5))) > len(cut(stored))
+
+
+def test_a_span_can_give_the_section_around_it(parsed_policy: ParsedDocument) -> None:
+    text = parsed_policy.text
+    start = text.index("Tell your manager")
+
+    narrow = section_around(parsed_policy.blocks, start, start + 10, longest=500)
+    wide = section_around(parsed_policy.blocks, start, start + 10, longest=5)
+    outer = section_around(parsed_policy.blocks, *narrow, longest=2_000)
+
+    assert text[slice(*narrow)].startswith("2.1 Illness\n\nTell your manager")
+    assert wide == (start, start + 10)
+    assert text[slice(*outer)].startswith("2 Absence")
+    assert "3 Records" not in text[slice(*outer)]

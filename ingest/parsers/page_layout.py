@@ -174,7 +174,8 @@ def _leftwards(words: PageWords) -> Flags:
     gap = words.boxes[:-1, 0] - words.boxes[1:, 2]
     size = np.maximum(words.sizes[:-1], words.sizes[1:])
     near: Flags = (gap <= CELL_GAP_SIZES * size) & (gap >= -size)
-    return near & (to_left[:-1] | to_left[1:])
+    goes_on: Flags = near & (to_left[:-1] | to_left[1:])
+    return goes_on
 
 
 def _all_bold(words: PageWords, starts: Integers, ends: Integers) -> Flags:

@@ -269,7 +269,7 @@ class _Begun:
         at: When, by the record's clock.
         last: Sequence of the last entry that may be in it.
         entries: How many entries it holds.
-        steps: How much work it is, in entries.
+        steps: How much work it is, in entries; a bundle goes through them twice.
     """
 
     wanted: Export
@@ -300,7 +300,7 @@ def _begin(log: AuditLog, wanted: Export) -> _Begun:
         at=entry.at,
         last=entry.sequence,
         entries=whole if is_bundle else min(chosen, whole),
-        steps=whole + chosen if is_bundle else chosen,
+        steps=2 * whole if is_bundle else chosen,
     )
 
 
@@ -370,7 +370,7 @@ def _bundle(log: AuditLog, begun: _Begun, counter: "_Counter", *, measured: bool
     return bundle(
         signed,
         Part("entries.jsonl", size, lines),
-        counter.counted(_payloads(log, begun, last)),
+        counter.reaching(_payloads(log, begun, last), begun.last + 1),
         selection=_disclosed_words(begun.wanted),
         made=begun.at,
     )
@@ -423,6 +423,17 @@ class _Counter:
                 self._report(min(self._done, self._total), self._total)
         if self._report:
             self._report(min(self._done, self._total), self._total)
+
+    def reaching(
+        self, payloads: Iterable[tuple[int, Disclosed]], before: int
+    ) -> Iterator[tuple[int, Disclosed]]:
+        """Yield payloads, counting how far they are among the entries; most have none."""
+        for sequence, payload in payloads:
+            yield sequence, payload
+            if self._report and sequence % REPORT_EVERY == 0:
+                self._report(min(before + sequence, self._total), self._total)
+        if self._report:
+            self._report(self._total, self._total)
 
 
 @contextmanager

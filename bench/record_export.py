@@ -140,10 +140,11 @@ def _run(what: str, folder: str, *arguments: str) -> None:
         path = _export(Path(folder), arguments[0])
     else:
         path = _verify(Path(folder))
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    written = sum(file.stat().st_size for file in files)
+    seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stdout.write(json.dumps([time.process_time() - started, peak, written]))
+    files = [path] if path.is_file() else path.rglob("*")
+    written = sum(file.stat().st_size for file in files if file.is_file())
+    sys.stdout.write(json.dumps([seconds, peak, written]))
 
 
 if __name__ == "__main__":

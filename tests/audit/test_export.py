@@ -496,3 +496,12 @@ def test_the_selection_is_told_in_words() -> None:
     assert selection.words() == (
         "from 2026-11-22 09:00:00, before 2026-11-23 09:00:00, matter m-1, type rag"
     )
+
+
+def test_the_progress_of_a_bundle_ends_at_its_end(filled: AuditLog, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    write_export(filled, tmp_path / "out", wanted(), progress=lambda *step: seen.append(step))
+
+    assert seen[-1] == (10, 10)
+    assert sorted(seen) == seen

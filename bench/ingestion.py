@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import muniment.silence  # noqa: F401  (first, before anything that might speak)
+from bench.evaluation_sets import data_folder
 from corpus.documents import SourceId
 from ingest.chunking import search_text
 from ingest.jobs import DurableJobs
@@ -21,7 +22,7 @@ from ingest.pipeline import Jobs, Report
 from ingest.reading import Readers
 from ingest.sources import Folder
 from muniment.assembly import House, ingest_settings, open_house
-from muniment.settings import CHECKOUT, Settings, load_settings
+from muniment.settings import Settings, load_settings
 
 FILES = int(os.environ.get("BENCH_FILES", "10000"))
 LISTED = int(os.environ.get("BENCH_LISTED", "100000"))
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def _show_stages(house: House) -> None:
-    root = Path(os.environ.get("MUNIMENT_EVAL_DATA", CHECKOUT.parent / "shared" / "data"))
+    root = data_folder()
     found = sorted(
         (root / "financebench" / "pdfs").glob("*.pdf"), key=lambda path: path.stat().st_size
     )

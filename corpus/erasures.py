@@ -189,17 +189,6 @@ class Erasures(Part):
         """See that what was destroyed cannot be read off the disk any more."""
         self._database.scrub()
 
-    def users_of(self, original: OriginalHash) -> int:
-        """Return how many versions are made from an original, withdrawn ones too."""
-        version = tables.version
-        with self._database.reading() as connection:
-            return (
-                connection.scalar(
-                    sql.select(sql.func.count()).where(version.c.original == original)
-                )
-                or 0
-            )
-
 
 def _erasures() -> sql.Select[Any]:
     table, document, source = tables.erasure, tables.document, tables.source

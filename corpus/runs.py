@@ -231,14 +231,14 @@ class Runs(Part):
 
         A run that goes on stops at the next file; what is done stays done.
         """
-        run = tables.run
+        ended = {"state": CANCELLED, "finished_at": self._clock(), "gone": 0}
         wishes: dict[str, dict[str, dict[str, Any]]] = {
             "pause": {QUEUED: {"state": PAUSED}, RUNNING: {"wanted": "pause"}},
             "cancel": {
+                QUEUED: ended,
+                PAUSED: ended,
+                ASKING: ended,
                 RUNNING: {"wanted": "cancel"},
-                **dict.fromkeys(
-                    (QUEUED, PAUSED, ASKING), {"state": CANCELLED, "finished_at": self._clock()}
-                ),
             },
             "resume": {
                 PAUSED: {"state": QUEUED},

@@ -25,6 +25,8 @@ from muniment.errors import SettingsInvalid
 
 PREFIX = "MUNIMENT_"
 CONFIG_VARIABLE = "MUNIMENT_CONFIG"
+EVALUATION_VARIABLE = "MUNIMENT_EVAL_DATA"
+"""Where tests and benchmarks find documents and questions; no setting of any program."""
 DEFAULT_CONFIG = Path("muniment.toml")
 SHORTEST_TERM_MONTHS = 6
 """What is on the record stays readable for at least so long (audit.erasure says the same)."""
@@ -353,7 +355,7 @@ def _read_config() -> dict[str, object]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {variable_of(name) for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    known = {variable_of(name) for name in Settings.model_fields} | {CONFIG_VARIABLE, EVALUATION_VARIABLE}
     for variable in sorted(environment):
         if variable.upper().startswith(PREFIX) and variable not in known:
             raise SettingsInvalid(f"Unknown setting {variable}.{_nearest(variable, known)}")

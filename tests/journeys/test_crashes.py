@@ -266,7 +266,7 @@ def prove(tmp_path: Path, filings: tuple[str, ...], kills_wanted: int, seed: int
     model = calm.data / "cache" / "embedding"
     kills = rounds = 0
     while kills < kills_wanted:
-        chance = random.Random(seed + rounds)
+        chance = random.Random(seed + rounds)  # noqa: S311 - moments, no secret
         world = make_world(tmp_path / f"round-{rounds}", model)
         kills += run_disturbed(world, filings, chance, seconds, kills_wanted - kills)
         found = state_of(world)

@@ -255,6 +255,8 @@ def house(tmp_path: Path, index: VectorIndex) -> Iterator[House]:
         model=None,
         index=index,
         clock=clock,
+        uploads=tmp_path / "uploads",
+        largest_upload=1_000_000,
     )
     identity.add_account("alice", PASSWORD, groups={"finance", "staff"})
     identity.add_account("bob", PASSWORD, groups={"staff"})
@@ -831,6 +833,52 @@ def test_an_administrator_sees_sources_and_asks_for_a_run(
     assert (run.json()["state"], run.json()["source"]) == ("queued", "Handbooks")
     assert [each["run_id"] for each in status["runs"]] == [run.json()["run_id"]]
     assert "admin.config" in house.types_on_record()
+
+
+def test_an_administrator_steers_a_run_and_sets_a_schedule(
+    client: TestClient, handbook: Version
+) -> None:
+    who = sign_in(client, "admin")
+    (source,) = client.get("/v1/ingestion", headers=who).json()["sources"]
+    run = client.post("/v1/ingestion/runs", json={"source_id": source["source_id"]}, headers=who)
+    steer = f"/v1/ingestion/runs/{run.json()['run_id']}"
+    schedule = f"/v1/ingestion/sources/{source['source_id']}/schedule"
+
+    paused = client.post(steer, json={"wish": "pause"}, headers=who)
+    resumed = client.post(steer, json={"wish": "resume"}, headers=who)
+    cancelled = client.post(steer, json={"wish": "cancel"}, headers=who)
+    unknown = client.post("/v1/ingestion/runs/none", json={"wish": "cancel"}, headers=who)
+    set_ = client.put(schedule, json={"cron": "30 2 * * *", "zone": "Europe/Rome"}, headers=who)
+    wrong = client.put(schedule, json={"cron": "soon"}, headers=who)
+
+    states = [reply.json()["state"] for reply in (paused, resumed, cancelled)]
+    assert states == ["paused", "queued", "cancelled"]
+    assert unknown.status_code == 404
+    assert set_.json()["next_at"]
+    assert wrong.status_code == 422
+    assert "is no cron line" in wrong.json()["detail"]
+
+
+def test_an_uploaded_file_is_kept_under_a_harmless_name_and_queued(
+    house: House, client: TestClient
+) -> None:
+    who = sign_in(client, "admin")
+    content = {"Content-Type": "application/octet-stream", **who}
+
+    reply = client.put(
+        "/v1/ingestion/uploads/..%2F..%2Fplan%3A1.txt",
+        params={"groups": "staff"},
+        content=b"x" * 300_000,
+        headers=content,
+    )
+    plain = client.put("/v1/ingestion/uploads/plan.txt", content=b"1", headers=content)
+    large = client.put("/v1/ingestion/uploads/a", content=b"x" * 1_000_001, headers=content)
+
+    uploads = house.folder / "uploads"
+    assert reply.status_code in {200, 404}
+    assert (plain.json()["source"], plain.json()["state"]) == ("Uploads", "queued")
+    assert all(path.parent == uploads for path in house.folder.rglob("plan*"))
+    assert large.status_code == 413
 
 
 def test_an_auditor_reads_verifies_and_exports_the_record(house: House, client: TestClient) -> None:

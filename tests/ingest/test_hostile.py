@@ -11,7 +11,7 @@ from ingest.settings import Limits
 from tests.ingest.outcomes import Outcome, data_folder, outcomes
 
 HOSTILE = data_folder() / "hostile"
-LIMITS = Limits(parse_seconds=60, office_pages=False)
+LIMITS = Limits(parse_seconds=300, office_pages=False)
 
 TRUE_REASONS = {
     "made/bomb_2M_paragraphs.docx": "too_large",

@@ -10,7 +10,7 @@ from statistics import median
 import pypdfium2
 
 from corpus.catalog import Catalog
-from corpus.documents import VersionId, Word
+from corpus.documents import OriginalHash, VersionId, Word
 from corpus.originals import Originals
 from rag.contract import Answer, Citation, Mark, Outcome
 from rag.errors import QuestionsInvalid
@@ -216,7 +216,7 @@ def quote_stands(citation: Citation, *, catalog: Catalog, originals: Originals) 
         return citation.page is None and not citation.marks
     if citation.page is None or not citation.marks:
         return False
-    read_back = _text_under(originals.read(version.original), citation.marks)
+    read_back = _text_under(_pages_of(version.original, originals), citation.marks)
     if not _plain(read_back):
         pages = [mark.page for mark in citation.marks]
         words = catalog.words_of(version.version_id, first_page=min(pages), last_page=max(pages))
@@ -227,6 +227,12 @@ def quote_stands(citation: Citation, *, catalog: Catalog, originals: Originals) 
             if any(_inside(word, mark) for mark in citation.marks)
         )
     return _holds(read_back, citation.quote)
+
+
+def _pages_of(original: OriginalHash, originals: Originals) -> bytes:
+    """Return the PDF on whose pages the words of an original stand."""
+    rendition = originals.rendition_path(original)
+    return rendition.read_bytes() if rendition.exists() else originals.read(original)
 
 
 def _text_under(pdf: bytes, marks: Sequence[Mark]) -> str:

@@ -16,7 +16,7 @@ from ingest.settings import Limits
 from ingest.sniffing import CSV, DOCX, HTML, PDF, TEXT, XLSX, media_type_of
 from tests.ingest.outcomes import data_folder
 
-DOCUMENTS = 100
+DOCUMENTS = 20
 ROUNDS = 5
 TARGET_MILLISECONDS = 20.0
 FILES = (

@@ -1,5 +1,6 @@
 """ZIP archives: a folder of files, each of which becomes a document of its own."""
 
+import stat
 import zipfile
 from pathlib import Path
 
@@ -70,18 +71,28 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> list[tuple[str, zipfil
 
 
 def _part(archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo, room: int) -> Part:
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return Part(name, reason=Reason.UNSUPPORTED_FORMAT, detail="a link to another file")
     if entry.flag_bits & _ENCRYPTED:
         return Part(name, reason=Reason.ENCRYPTED)
     if entry.file_size > room:
         return Part(name, reason=Reason.TOO_LARGE, detail=f"{entry.file_size} bytes")
     try:
+        data = _unpacked(archive, entry, room)
+    except Quarantined as refusal:
+        return Part(name, reason=refusal.reason, detail=refusal.detail)
+    return Part(name, data)
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> bytes:
+    try:
         with archive.open(entry) as stream:
             # What the directory says of the size may be a lie.
             data = stream.read(room + 1)
-    except NotImplementedError:
-        return Part(name, reason=Reason.UNSUPPORTED_FORMAT, detail="packed in an unusual way")
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError):
-        return Part(name, reason=Reason.DAMAGED, detail="it cannot be unpacked")
+    except NotImplementedError as error:
+        raise Quarantined(Reason.UNSUPPORTED_FORMAT, "packed in an unusual way") from error
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError) as error:
+        raise Quarantined(Reason.DAMAGED, "it cannot be unpacked") from error
     if len(data) > room:
-        return Part(name, reason=Reason.TOO_LARGE, detail="larger than the archive says")
-    return Part(name, data)
+        raise Quarantined(Reason.TOO_LARGE, "larger than the archive says")
+    return data

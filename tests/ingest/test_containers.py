@@ -1,4 +1,5 @@
 import io
+import stat
 import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -128,6 +129,17 @@ def test_an_encrypted_member_is_refused_alone(tmp_path: Path) -> None:
         "open.txt": None,
         "shut.txt": Reason.ENCRYPTED,
     }
+
+
+def test_a_link_in_an_archive_leads_nowhere(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr(link, "/etc/hostname")
+
+    part = archive.parts(tmp_path / "a.zip", LIMITS)[0]
+
+    assert (part.data, part.reason) == (b"", Reason.UNSUPPORTED_FORMAT)
 
 
 def test_too_many_and_too_large_parts_are_refused(tmp_path: Path) -> None:

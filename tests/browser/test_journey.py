@@ -100,7 +100,9 @@ def test_hostile_text_calls_nobody(page: Page, log: Log, stand_in_site: Site) ->
     assert log.complaints() == []
 
 
-@pytest.mark.parametrize("path", ["library", "library?d=retention", "ingestion", "audit"])
+@pytest.mark.parametrize(
+    "path", ["library", "library?d=retention", "ingestion", "audit", "audit?story=896&passage=1"]
+)
 def test_every_page_keeps_to_its_own_host(
     page: Page, log: Log, stand_in_site: Site, path: str
 ) -> None:

@@ -632,9 +632,29 @@ KINDS = [
     ("audit.view", "Amara.okafor looked at the record (person=tom.visser).", "done"),
     ("access.denied", "Tom.visser was denied document board-minutes.", "denied"),
 ]
+RECEIPT: dict[str, object] = {
+    "document_id": "old-list",
+    "places": [
+        {"place": "vectors", "removed": 31, "left": 0},
+        {"place": "text", "removed": 2, "left": 0},
+        {"place": "originals", "removed": 1, "left": 1},
+    ],
+}
 
 
 def entry(sequence: int) -> AuditEntry:
+    if sequence == 890:
+        return AuditEntry(
+            sequence=sequence,
+            at=NOW - timedelta(minutes=67 * (900 - sequence)),
+            type="doc.erase",
+            person="amara.okafor",
+            outcome="erased",
+            summary="“old-list.pdf” from Compliance share was erased.",
+            envelope=RECEIPT,
+            payload=None,
+            leaf_hash="ab" * 32,
+        )
     kind, text, outcome = KINDS[sequence % len(KINDS)]
     return AuditEntry(
         sequence=sequence,

@@ -349,6 +349,14 @@ def test_an_entry_opens_with_all_that_is_on_record(client: Client) -> None:
     assert "The whole story" in labels(page)
 
 
+def test_a_receipt_shows_each_place_an_erased_document_was_in(client: Client) -> None:
+    page = shown_at(client, "audit", show="Events", entry="890")
+
+    assert not page.exception
+    assert "was erased" in words(page)
+    assert '"place": "originals"' in page.code[0].value
+
+
 def test_one_answer_is_told_from_its_question_on(client: Client) -> None:
     page = shown_at(client, "audit", story="896")
 

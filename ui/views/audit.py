@@ -35,7 +35,13 @@ DOCUMENT_COLUMNS = (
     Column(key="answers", label="Answers", kind="number"),
     Column(key="share", label="Share of answers", kind="share"),
 )
-GOOD_OUTCOMES = {"asked", "answered", "approved", "done", "ok"}
+RECEIPT_COLUMNS = (
+    Column(key="place", label="Place", kind="text"),
+    Column(key="removed", label="Taken away", kind="number"),
+    Column(key="left", label="Found afterwards", kind="number"),
+    Column(key="state", label="Now", kind="state"),
+)
+GOOD_OUTCOMES = {"asked", "answered", "approved", "done", "erased", "ok"}
 """Marked green in the list; a refusal, a denial or a quarantine stands out."""
 OUTCOMES = ("answered", "refused", "denied", "failed", "stopped", "quarantined", "erased", "done")
 OVERVIEW, EVENTS, LOOKS = "Overview", "Events", "Who looked"
@@ -314,8 +320,31 @@ def _detail(entries: list[AuditEntry]) -> None:
                     args=("entry",),
                 )
             st.text(entry.summary)
+            _receipt(entry)
             whole = entry.model_dump(mode="json", exclude={"summary"})
             st.code(json.dumps(whole, indent=2, ensure_ascii=False), language="json", height=320)
+
+
+def _receipt(entry: AuditEntry) -> None:
+    """Show where an erased document was, and that each place has it no longer."""
+    places = entry.envelope.get("places")
+    if entry.type != "doc.erase" or not isinstance(places, list):
+        return
+    rows = [
+        Row(
+            id=str(each.get("place")),
+            cells={
+                "place": str(each.get("place")),
+                "removed": int(each.get("removed", 0)),
+                "left": int(each.get("left", 0)),
+                "state": "still holds some" if each.get("left") else "has it no longer",
+            },
+            tone="warn" if each.get("left") else "good",
+        )
+        for each in places
+        if isinstance(each, dict)
+    ]
+    table(RECEIPT_COLUMNS, rows, caption="Receipt of the erasure", key="receipt")
 
 
 def _go_to(name: str, value: str) -> None:

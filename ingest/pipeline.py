@@ -538,6 +538,8 @@ class _Sync:
 
     def _find_moves(self) -> None:
         """Recognise new files whose bytes are those of a file that is gone."""
+        if not self._catalog.planned_files(self._run_id, limit=1):
+            return
         gone = list(self._unseen())
         leavers = {
             known.original: known

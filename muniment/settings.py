@@ -355,7 +355,8 @@ def _read_config() -> dict[str, object]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {variable_of(name) for name in Settings.model_fields} | {CONFIG_VARIABLE, EVALUATION_VARIABLE}
+    known = {variable_of(name) for name in Settings.model_fields}
+    known |= {CONFIG_VARIABLE, EVALUATION_VARIABLE}
     for variable in sorted(environment):
         if variable.upper().startswith(PREFIX) and variable not in known:
             raise SettingsInvalid(f"Unknown setting {variable}.{_nearest(variable, known)}")

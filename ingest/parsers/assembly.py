@@ -92,11 +92,27 @@ def assemble(
     headings = Headings(style, outline)
     furniture = _furniture(pages, headings)
     writer = _Writer(pages)
+    last: _Piece | None = None
     for number, page in enumerate(pages):
         heads, body, feet = _parted(page, furniture[number])
         pieces = _Pieces(page, headings, number).of(arrange(page, body))
+        _carry_names(last, pieces)
+        last = pieces[-1] if pieces else last
         writer.add(number, [*heads, *pieces, *feet])
     return writer.finish(headings, title=title, properties=properties)
+
+
+def _carry_names(last: _Piece | None, pieces: Sequence[_Piece]) -> None:
+    """Give a table that goes on at the top of a page the column names of the page before."""
+    if last is None or last.row is None or not last.row.context or not pieces:
+        return
+    first = pieces[0].row
+    if first is None or len(first.cells) != len(last.row.cells):
+        return
+    for place, piece in enumerate(pieces):
+        if piece.row is None or piece.row.context or (place and piece.row.first):
+            return
+        piece.row.context = last.row.context
 
 
 def _furniture(pages: Sequence[PageContent], headings: Headings) -> list[_Furniture]:

@@ -271,3 +271,19 @@ def test_the_text_under_the_boxes_of_every_chunk_is_its_text(make: object, tmp_p
     for chunk in cut(parsed):
         boxes = line_boxes(parsed.words, chunk.start, chunk.end)
         assert agreement(Marked(parsed.text[chunk.start : chunk.end], boxes), letters) == 1
+
+
+def test_a_table_that_goes_on_keeps_the_names_of_its_columns(tmp_path: Path) -> None:
+    canvas = Canvas(str(tmp_path / "long.pdf"), pagesize=A4)
+    rows = [("Office", "Town", "Staff"), *[(f"Nr {n}", "London", f"{n},204") for n in range(1, 61)]]
+    for page in (rows[:31], rows[31:]):
+        for number, row in enumerate(page):
+            for x, cell in zip((72, 200, 330), row, strict=True):
+                canvas.drawString(x, 700 - 18 * number, cell)
+        canvas.showPage()
+    canvas.save()
+
+    parsed = pdf.parse(tmp_path / "long.pdf", LIMITS)
+
+    contexts = [b.context for b in parsed.blocks if b.kind is BlockKind.TABLE_ROW]
+    assert contexts == ["", *["Office | Town | Staff"] * 60]

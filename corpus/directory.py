@@ -99,13 +99,6 @@ class Directory(Permissions):
                 connection.execute(table.insert().values(principal=principal.key, marking=marking))
             move_epoch(connection)
 
-    def clearances(self) -> dict[Named, str]:
-        """Return who is cleared for what."""
-        table = tables.clearance
-        with self._database.reading() as connection:
-            rows = connection.execute(sql.select(table)).all()
-        return {Named.of_key(row.principal): row.marking for row in rows}
-
     def know_identities(self, identities: Mapping[str, Named]) -> None:
         """Add to the table of whom identifiers of file systems stand for.
 

@@ -57,7 +57,7 @@ class SourceRules:
         connection: To the catalog.
         source: The source.
         levels: The markings, from the lowest to the highest.
-        paths: Load the rights taken from the source for these files only; None for all.
+        paths: Load what bears on these files only, a handful; None for all.
     """
 
     def __init__(
@@ -71,9 +71,12 @@ class SourceRules:
         self._levels = tuple(levels)
         self._entries: defaultdict[str, list[sql.Row[Any]]] = defaultdict(list)
         entry = tables.access_entry
-        for row in connection.execute(
-            sql.select(entry).where(entry.c.source_id == source.source_id)
-        ):
+        query = sql.select(entry).where(entry.c.source_id == source.source_id)
+        if paths is not None:
+            query = query.where(
+                entry.c.path.in_({one for path in paths for one in scopes_of(path)})
+            )
+        for row in connection.execute(query.order_by(entry.c.entry_id)):
             self._entries[row.path].append(row)
         marking = tables.marking_rule
         self._markings = [

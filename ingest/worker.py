@@ -120,6 +120,7 @@ class Worker:
             self._take_over_from_silent()
         queue_due(self._catalog, self._pipeline.clock())
         self._eraser.work()
+        self._pipeline.apply_access()
         run = self._catalog.claim_run(self._worker_id)
         if run is None:
             return False

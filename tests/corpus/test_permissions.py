@@ -1,5 +1,6 @@
 """Allow and deny, inherited; nested groups; clearance; and which entry decided."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,7 @@ def test_a_change_of_groups_touches_no_document(shelf: Any) -> None:
 def test_every_change_of_rights_moves_the_epoch(shelf: Any) -> None:
     catalog, source_id = shelf.catalog, shelf.source.source_id
     shelf.publish()
-    changes = [
+    changes: list[Callable[[], object]] = [
         lambda: enter(shelf, Effect.DENY, person_named("ada")),
         lambda: catalog.remove_entries(
             source_id=source_id, path="", principal=person_named("ada")

@@ -225,7 +225,8 @@ def test_a_sidecar_may_end_what_is_inherited_but_no_denial() -> None:
 
     rights = found.rights("board/may.pdf")
 
-    assert (rights.allowed, rights.denied) == ({group_named("board")}, {ADA})
+    assert rights.allowed == {group_named("board")}
+    assert rights.denied == {ADA}
 
 
 def test_a_sidecar_speaks_of_files_by_pattern() -> None:

@@ -1,0 +1,242 @@
+"""What rights cost: recall and milliseconds under filters, many groups, many lists, revocation.
+
+    python -m bench access
+
+Recall is that of the embedded index against brute force over the chunks that the asker may read.
+Processor time is that of the whole process, so that other work on the machine does not count.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from corpus.access import AccessListId, Effect, Principal, group_named, person_named
+from corpus.catalog import Catalog
+from corpus.documents import Chunk, ChunkId, DocumentId, OriginalHash, ParsedDocument, VersionId
+from corpus.index import Point, VectorIndex, open_index
+from corpus.vectors import QuestionTerms, SparseVector, Terms
+
+CHUNKS = 100_000
+DIMENSION = 384
+QUESTIONS = 100
+LIMIT = 10
+CENTRES = 500
+PARTS = {"1 %": 100, "10 %": 10}
+GROUPS = (1, 50, 500, 2_000)
+NESTED_DEPTH = 10
+LISTS = 10_000
+REPEATS = 20
+
+Matrix = npt.NDArray[np.float32]
+NO_WORDS = SparseVector((), ())
+
+
+def main() -> None:
+    """Measure and print."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(_recall(Path(folder), CHUNKS))
+        console.print(_decisions(Path(folder)))
+
+
+def _recall(folder: Path, chunks: int) -> Table:
+    """Index clustered unit vectors under lists of 1 %, 9 % and 90 % and search in parts of them."""
+    random = np.random.default_rng(6)
+    vectors = _clustered(random, chunks)
+    lists = np.where(
+        np.arange(chunks) % PARTS["1 %"] == 0, 1, np.where(np.arange(chunks) % 10 == 0, 2, 3)
+    )
+    ids = [ChunkId(str(uuid.UUID(int=number))) for number in range(chunks)]
+    table = Table(title=f"recall@{LIMIT} over {chunks:,} chunks, {QUESTIONS} questions")
+    for heading in ("the asker may read", "recall, mean", "recall, worst", "ms p50", "ms p95",
+                    "CPU ms"):  # fmt: skip
+        table.add_column(heading, justify="right")
+    index = open_index(
+        folder=folder / "index", url="", api_key="", dimension=DIMENSION, fingerprint="bench"
+    )
+    with closing(index):
+        for start in range(0, chunks, 1_000):
+            index.upsert(_points(ids, vectors, lists, start, min(start + 1_000, chunks)))
+        index.flush()
+        asked = _clustered(random, QUESTIONS)
+        for name, readable in (("1 %", [1]), ("10 %", [1, 2]), ("all", [1, 2, 3])):
+            permitted = np.flatnonzero(np.isin(lists, readable))
+            table.add_row(
+                name,
+                *_measured(
+                    index,
+                    asked=asked,
+                    vectors=vectors,
+                    permitted=permitted,
+                    readable=readable,
+                    ids=ids,
+                ),
+            )
+    return table
+
+
+def _measured(
+    index: VectorIndex,
+    *,
+    asked: Matrix,
+    vectors: Matrix,
+    permitted: npt.NDArray[np.intp],
+    readable: list[int],
+    ids: list[ChunkId],
+) -> list[str]:
+    recalls, milliseconds = [], []
+    words = QuestionTerms(NO_WORDS, NO_WORDS)
+    cpu = time.process_time()
+    for question in asked:
+        started = time.perf_counter()
+        found = index.rankings(
+            dense=question,
+            sparse=words,
+            access_lists=[AccessListId(number) for number in readable],
+            limit=LIMIT,
+        )
+        milliseconds.append((time.perf_counter() - started) * 1_000)
+        best = permitted[np.argsort(-(vectors[permitted] @ question))[:LIMIT]]
+        wanted = {ids[place] for place in best}
+        recalls.append(len(wanted & {scored.chunk_id for scored in found.dense}) / LIMIT)
+    spent = (time.process_time() - cpu) * 1_000 / len(asked)
+    return [
+        f"{statistics.mean(recalls):.4f}",
+        f"{min(recalls):.2f}",
+        f"{statistics.median(milliseconds):.1f}",
+        f"{np.percentile(milliseconds, 95):.1f}",
+        f"{spent:.1f} (brute force included)",
+    ]
+
+
+def _points(
+    ids: list[ChunkId], vectors: Matrix, lists: npt.NDArray[np.int64], start: int, end: int
+) -> list[Point]:
+    return [
+        Point(
+            ids[place],
+            DocumentId(f"d{place}"),
+            VersionId(f"v{place}"),
+            AccessListId(int(lists[place])),
+            vectors[place],
+            Terms(NO_WORDS, NO_WORDS),
+            live=True,
+        )
+        for place in range(start, end)
+    ]
+
+
+def _clustered(random: np.random.Generator, count: int) -> Matrix:
+    centres = np.random.default_rng(1).normal(size=(CENTRES, DIMENSION))
+    rows = centres[random.integers(0, CENTRES, count)] + 0.7 * random.normal(
+        size=(count, DIMENSION)
+    )
+    unit: Matrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def _decisions(folder: Path) -> Table:
+    """Time decisions in a catalog of ten thousand lists, for people in few and many groups."""
+    table = Table(title=f"decisions, {LISTS:,} distinct lists, groups nested {NESTED_DEPTH} deep")
+    for heading in ("what", "CPU ms, median", "worst"):
+        table.add_column(heading, justify="right" if heading != "what" else "left")
+    catalog = Catalog.open(f"sqlite:///{folder}/catalog.db")
+    with closing(catalog):
+        versions = _fill(catalog, folder)
+        for count in GROUPS:
+            person = Principal("ada", frozenset(f"g{number}" for number in range(count)))
+            table.add_row(
+                f"first decision for a person in {count:,} groups",
+                *_times(lambda person=person: _first(catalog, person)),  # type: ignore[misc]
+            )
+            found = len(catalog.admitting_lists(person))
+            table.add_row(
+                f"  again, {found:,} lists admit",
+                *_times(lambda person=person: catalog.readable_versions(person, versions[:50])),  # type: ignore[misc]
+            )
+        table.add_row("from a revocation to its effect", *_times(_revocation(catalog, versions)))
+        started = time.process_time()
+        changed = catalog.add_entry(
+            source_id=catalog.sources()[0].source_id,
+            path="",
+            effect=Effect.DENY,
+            principal=group_named("visitors"),
+        )
+        spent = (time.process_time() - started) * 1_000
+        table.add_row(f"one entry on a source of {changed:,} documents", f"{spent:.0f}", "")
+    return table
+
+
+def _fill(catalog: Catalog, folder: Path) -> list[VersionId]:
+    """Store a document for each of many distinct lists, without text."""
+    source = catalog.add_source(name="files", location=folder, groups=frozenset())
+    for number in range(LISTS):
+        catalog.add_entry(
+            source_id=source.source_id,
+            path=f"{number}.txt",
+            effect=Effect.ALLOW,
+            principal=group_named(f"g{number % 2_500}" if number % 5 else f"only{number}"),
+            reason=str(number),
+        )
+        if number % 5:
+            catalog.add_entry(
+                source_id=source.source_id,
+                path=f"{number}.txt",
+                effect=Effect.ALLOW,
+                principal=person_named(f"p{number}"),
+            )
+    for depth in range(NESTED_DEPTH):
+        catalog.add_member(f"only{depth * 5 + 5}", group_named(f"only{depth * 5}"))
+    catalog.add_member("only0", group_named("g0"))
+    versions = []
+    for number in range(LISTS):
+        staged = catalog.stage_version(
+            source_id=source.source_id,
+            path=f"{number}.txt",
+            original=OriginalHash("00"),
+            media_type="text/plain",
+            parsed=ParsedDocument("", ()),
+            chunks=[Chunk(0, 0, 0)],
+            size=0,
+            modified_ns=0,
+        )
+        catalog.publish(staged.version_id)
+        versions.append(staged.version_id)
+    return versions
+
+
+def _first(catalog: Catalog, person: Principal) -> None:
+    catalog.add_member("nobody", group_named(str(uuid.uuid4())))  # moves the epoch
+    catalog.admitting_lists(person)
+
+
+def _revocation(catalog: Catalog, versions: list[VersionId]) -> Callable[[], None]:
+    bob = Principal("bob")
+
+    def run() -> None:
+        catalog.add_member("g1", person_named("bob"))
+        before = catalog.gate().may_read(bob, versions[1])
+        catalog.remove_member("g1", person_named("bob"))
+        if not before or catalog.gate().may_read(bob, versions[1]):
+            sys.exit("A revocation had no effect.")
+
+    return run
+
+
+def _times(run: Callable[[], object]) -> tuple[str, str]:
+    milliseconds = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        run()
+        milliseconds.append((time.process_time() - started) * 1_000)
+    return f"{statistics.median(milliseconds):.1f}", f"{max(milliseconds):.1f}"

@@ -1,0 +1,226 @@
+"""The attacks on access that are held here, each named by its number in the threat model."""
+
+import re
+import threading
+
+import pytest
+
+from corpus.access import Effect
+from ingest.worker import Worker
+from tests.attacks.probes import CANARY, OPEN, SECRET, enter, furnish, revoke, version_of
+from tests.attacks.world import World, canary_of, named, text_of
+
+UNIQUE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIMINGS = re.compile(r'"timings":\{[^}]*\}')
+
+
+def test_a01_every_route_with_a_foreign_id_answers_like_one_with_an_unknown_id(
+    world: World,
+) -> None:
+    document_id = furnish(world)
+    enter(world, "open/", Effect.DENY, "alice")
+    turn = world.ask("alice")
+    foreign = {
+        "document_id": document_id,
+        "version_id": version_of(world, document_id),
+        "turn_id": turn["turn_id"],
+        "conversation_id": turn["conversation_id"],
+    }
+    unknown = dict.fromkeys(foreign, "00000000-0000-4000-8000-000000000000")
+    paths = world.client.get("/openapi.json").json()["paths"]
+    walked = 0
+    for path, methods in paths.items():
+        named = set(re.findall(r"\{(\w+)\}", path))
+        if not named & foreign.keys():
+            continue
+        others = {"person": "carol", "number": "0"}
+        for method in methods:
+            if method == "delete":
+                continue
+            replies = [
+                world.client.request(
+                    method.upper(),
+                    path.format(**{name: ids.get(name, others.get(name, "x")) for name in named}),
+                    params={"start": 0, "end": 5, "person": "alice"},
+                    json={"title": "Mine", "person": "carol", "helpful": True},
+                    headers=world.proof("bob"),
+                )
+                for ids in (foreign, unknown)
+            ]
+            assert replies[0].status_code == replies[1].status_code, path
+            assert replies[0].status_code in {404, 405, 403, 422}, path
+            assert UNIQUE.sub("", replies[0].text) == UNIQUE.sub("", replies[1].text), path
+            assert CANARY not in replies[0].text
+            walked += 1
+    assert walked >= 10
+    denied = [one for one in world.record.entries(limit=900) if one.type == "access.denied"]
+    assert len(denied) >= 10
+
+
+@pytest.mark.parametrize("field", ["user", "user_id", "groups", "tenant", "collection", "filter"])
+def test_a02_nobody_says_who_they_are_but_their_session(world: World, field: str) -> None:
+    furnish(world)
+
+    body = {"question": "When does the project close?", field: "alice"}
+    assert world.post("bob", "/v1/ask", body).status_code == 422
+    assert world.post("bob", "/v1/search", body).status_code == 422
+    plain = world.get("bob", "/v1/documents")
+    spiced = world.client.get(
+        "/v1/documents",
+        params={field: "alice"},
+        headers=world.proof("bob")
+        | {"X-User": "alice", "X-Groups": "fin", "Cookie": f"{field}=alice"},
+    )
+    assert spiced.content == plain.content
+
+
+def test_a04_nothing_can_be_put_into_anothers_conversation(world: World) -> None:
+    furnish(world)
+    turn = world.ask("alice")
+    body = {"question": "And then?", "conversation_id": turn["conversation_id"]}
+
+    assert world.post("bob", "/v1/ask", body).status_code == 404
+
+    shown = world.get("alice", f"/v1/conversations/{turn['conversation_id']}").json()
+    assert len(shown["turns"]) == 1
+    assert world.get("bob", "/v1/conversations").json() == []
+
+
+def test_a07_no_route_takes_a_child_under_a_parent(world: World) -> None:
+    paths = world.client.get("/openapi.json").json()["paths"]
+
+    nested = {path for path in paths if len(re.findall(r"\{\w+_id\}", path)) > 1}
+
+    assert nested == set()
+
+
+def test_a27_an_id_that_the_caller_chose_is_no_key_to_anything(world: World) -> None:
+    furnish(world)
+    chosen = {"X-Request-Id": "one", "Idempotency-Key": "one", "If-None-Match": "*"}
+    first = world.client.get("/v1/documents", headers=world.proof("alice") | chosen)
+
+    second = world.client.get("/v1/documents", headers=world.proof("bob") | chosen)
+
+    assert CANARY not in second.text
+    assert first.json()["total"] != second.json()["total"]
+    assert second.headers["cache-control"] == "no-store"
+
+
+def test_a33_a_token_ends_with_its_session_and_with_its_account(world: World) -> None:
+    furnish(world)
+    world.identity.remove_account("alice")
+    assert world.get("alice", "/v1/documents").status_code == 401
+    assert world.client.delete("/v1/session", headers=world.proof("bob")).status_code == 204
+    assert world.get("bob", "/v1/documents").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil"])
+def test_a34_a_foreign_host_name_is_turned_away(world: World, host: str) -> None:
+    reply = world.client.get("/v1/documents", headers=world.proof("alice") | {"Host": host})
+
+    assert reply.status_code in {400, 403, 421}
+
+
+def test_a36_an_unknown_name_is_refused_like_a_wrong_password(world: World) -> None:
+    tries = [
+        world.client.post("/v1/session", json={"name": name, "password": "wrong wrong wrong"})
+        for name in ("alice", "nobody")
+    ]
+
+    assert tries[0].status_code == tries[1].status_code == 401
+    assert tries[0].content == tries[1].content
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-User", "X_Forwarded_User", "Remote-User"])
+def test_a37_a_header_is_nobody(world: World, header: str) -> None:
+    furnish(world)
+
+    assert world.client.get("/v1/documents", headers={header: "alice"}).status_code == 401
+
+
+def test_a43_the_idle_worker_tells_the_index_what_changed(world: World) -> None:
+    furnish(world)
+    world.catalog.add_entry(
+        source_id=world.source.source_id,
+        path="fin/",
+        effect=Effect.ALLOW,
+        principal=named("carol"),
+    )
+    assert CANARY not in world.search("carol").text
+
+    Worker(world.pipeline, world.catalog)._work_once(threading.Event())
+
+    assert world.catalog.stale_access() == {}
+    assert CANARY in world.search("carol").text
+
+
+def test_a43_a_restart_keeps_what_was_revoked(world: World) -> None:
+    furnish(world)
+    revoke(world)
+
+    world.restart()
+
+    assert CANARY not in world.search("alice").text
+
+
+def test_a46_an_administrator_and_an_auditor_read_no_document(world: World) -> None:
+    version_id = version_of(world, furnish(world))
+    turn = world.ask("alice")
+    for person in ("admin", "auditor"):
+        assert world.get(person, "/v1/documents").json()["total"] == 0
+        assert world.get(person, f"/v1/versions/{version_id}/original").status_code == 404
+        place = f"/v1/conversations/{turn['conversation_id']}"
+        assert world.get(person, place).status_code == 404
+        assert world.ask(person)["answer"]["passages"] == []
+
+
+def session_of(world: World) -> list[str]:
+    """What bob is shown in one session, ids and milliseconds made plain."""
+    shown = [world.get("bob", "/v1/documents").text, world.get("bob", "/v1/documents?query=e").text]
+    first = world.ask("bob")
+    second = world.ask("bob", "And when was it agreed?", first["conversation_id"])
+    unknown = world.ask("bob", f"What is {CANARY} about?")
+    shown += [str(turn["answer"] | {"timings": None}) for turn in (first, second, unknown)]
+    shown += [TIMINGS.sub("", world.search("bob", f"{question} {CANARY}").text)
+              for question in ("project closes in May", "edition agreed", "salary")]  # fmt: skip
+    shown.append(world.get("bob", f"/v1/conversations/{first['conversation_id']}").text)
+    for document in world.get("bob", "/v1/documents").json()["documents"]:
+        shown.append(world.get("bob", f"/v1/documents/{document['document_id']}").text)
+    shown.append(world.get("bob", "/v1/documents/unknown").text)
+    ids: dict[str, str] = {}
+    return [
+        UNIQUE.sub(lambda found: ids.setdefault(found[0], f"id{len(ids)}"), TIMINGS.sub("", text))
+        for text in shown
+    ]
+
+
+def test_a45_two_worlds_that_differ_in_what_bob_may_not_read_are_one_to_bob(
+    world: World, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers, counts, order and scores, byte for byte, through the service."""
+    other = World(tmp_path_factory.mktemp("other"), world.embedder)
+    try:
+        for one in (world, other):
+            monkeypatch.setattr(type(one.clock), "__call__", lambda clock: clock.now)
+            one.catalog.add_member("all", named("bob"))
+            enter(one, "open/", Effect.ALLOW, "all")
+            for name in ("a", "b", "c"):
+                path = f"open/{name}.txt"
+                one.put(path, text_of(path) + f" Point {name} was left open.")
+        for number in range(25):
+            path = f"fin/{number}.txt"
+            other.put(path, f"{text_of(path)} {CANARY} salary project closes May {number}.")
+
+        alone, beside = session_of(world), session_of(other)
+
+        assert alone == beside
+        assert CANARY not in str([text for text in beside if "about?" not in text])
+    finally:
+        other.close()
+
+
+def test_the_secret_of_these_tests_can_be_found_by_those_who_may(world: World) -> None:
+    furnish(world)
+
+    assert CANARY in world.search("alice").text
+    assert canary_of(SECRET) != canary_of(OPEN)

@@ -1,7 +1,9 @@
 """Replay, erasure, redaction, disposal and a person's own data, as an operator asks for them."""
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from muniment.keeping import held_by
 from rag.contract import Answer, Outcome
 from rag.conversations import Conversations
 from rag.identity import Identity
+from tests.audit.postgres_server import postgres_server
 
 ADA, GRACE, PASSWORD = "Ada.Lovelace", "Grace.Hopper", "a long enough password"
 WORDS = "What does the larkspur cost?"
@@ -238,3 +241,45 @@ def test_a_hold_on_a_document_keeps_what_was_read_from_it(folder: Path) -> None:
         assert keeps("", ("d-1",)) == ""
         catalog.holds().place(HoldScope.EVERYTHING, "", reason="claim", by="counsel")
         assert keeps("", ("d-1",))
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    pytest.importorskip("psycopg")
+    with postgres_server() as server:
+        server.run("CREATE ROLE record_owner LOGIN; CREATE ROLE muniment LOGIN;")
+        server.run("CREATE DATABASE record OWNER record_owner")
+        printed = CliRunner().invoke(cli, ["audit", "schema", "--role", "muniment"]).output
+        server.run(printed, role="record_owner", database="record")
+        yield server.url("muniment", "record")
+
+
+def test_the_record_may_live_in_postgresql(tmp_path: Path, database: str) -> None:
+    environment = {"MUNIMENT_DATA": str(tmp_path), "MUNIMENT_RECORD_DATABASE_URL": database}
+
+    def muniment(*words: str) -> str:
+        done = CliRunner().invoke(cli, words, env=environment)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    muniment("user", "add", "ada", "--password", PASSWORD)
+    muniment("audit", "erase", "ada", "--ground", "request", "--confirm")
+    muniment("audit", "export", "--format", "bundle", "--output", str(tmp_path / "bundle"))
+
+    assert "Intact: all 3 entries hold" in muniment("audit", "verify")
+    assert "erased 1 payload" in muniment("audit", "show", "--type", "audit.erasure")
+    assert not (tmp_path / "audit" / "audit.db").exists()
+    keys = (tmp_path / "bundle" / "keys.txt").read_text().splitlines()
+    checked = subprocess.run(
+        [
+            sys.executable,
+            str(tmp_path / "bundle" / "verify.py"),
+            keys[0],
+            "-",
+            str(tmp_path / "bundle"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout

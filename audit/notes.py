@@ -27,7 +27,6 @@ HASH_BYTES = 32
 KEY_BYTES = 32
 KEY_ID_BYTES = 4
 TIME_BYTES = 8
-SIGNATURE_BYTES = 64
 NAME = re.compile(r"[^\s+]+")
 SIZE = re.compile(r"0|[1-9][0-9]*")
 SIGNATURE_MARK = "\N{EM DASH} "

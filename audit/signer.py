@@ -38,7 +38,6 @@ from audit.notes import (
 KEY = "key"
 STATE = "state.json"
 LOG_VKEY = "log.vkey"
-SOCKET = "socket"
 ORIGIN_BYTES = 8
 ANSWER_SECONDS = 5.0
 LONGEST_MESSAGE_BYTES = 64 * 1024

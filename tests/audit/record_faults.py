@@ -135,7 +135,6 @@ class Disk:
         self.mounted = mounted
         self._at = folder
         self.size_kib = ROOMY_DISK_KIB
-        self._room = threading.Event()
 
     def resize(self, size_kib: int) -> None:
         """Give the disk that size; files on it stay."""

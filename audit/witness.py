@@ -444,7 +444,7 @@ class _Answer(BaseHTTPRequestHandler):
             server.heard_at = time.monotonic()
             self._say(HTTPStatus.OK, signature.line())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+    def log_message(self, *_arguments: object) -> None:
         """Keep quiet: a refusal is the log's to report."""
 
     def _say(self, status: HTTPStatus, body: str = "", *, kind: str = "text/plain") -> None:

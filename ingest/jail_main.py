@@ -197,7 +197,8 @@ def _verdict(request: dict[str, Any]) -> dict[str, str]:
     except MemoryError:
         return _refusal("out_of_memory")
     except RecursionError:
-        return _refusal("damaged", "nested too deeply")
+        deep = "nested_too_deeply" if request["task"] == "expand" else "damaged"
+        return _refusal(deep, "nested too deeply")
     except Exception as error:  # noqa: BLE001 - a parser may raise anything; it costs this file
         return _refusal("damaged", type(error).__name__)
     return {"state": "read"}

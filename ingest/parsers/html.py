@@ -1,5 +1,7 @@
 """Web pages through unstructured."""
 
+import html
+import re
 from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -8,10 +10,13 @@ from lxml import html as lxml_html
 from corpus.documents import ParsedDocument
 from ingest.building import DocumentBuilder
 from ingest.decoding import decoded_markup
+from ingest.parsers.text import add_text
 from ingest.parsers.unstructured_seam import UNDETECTED, add_elements, partition_html
 from ingest.settings import Limits
 
 _DECLARATION = ("<?xml", "<?XML")
+_UNSEEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
 _META = {
     "author": "Author",
     "dc.creator": "Author",
@@ -41,8 +46,12 @@ def add_html(builder: DocumentBuilder, source: str) -> None:
     source = source.lstrip("\ufeff \t\r\n")
     if source.startswith(_DECLARATION):
         source = source.split("?>", 1)[-1]
-    if source.strip():
-        add_elements(builder, partition_html(text=source, languages=UNDETECTED))
+    elements = partition_html(text=source, languages=UNDETECTED) if source.strip() else []
+    if elements:
+        add_elements(builder, elements)
+    else:
+        # What is nested a hundred thousand times deep is dropped by the parser without a word.
+        add_text(builder, html.unescape(_TAG.sub("\n\n", _UNSEEN.sub("", source))))
 
 
 def _about(source: str) -> dict[str, str]:

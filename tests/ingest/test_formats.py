@@ -7,6 +7,8 @@ import docx
 import pptx
 import pypdfium2
 import pytest
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from lxml import etree  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,7 +16,7 @@ from corpus.documents import BlockKind, Page, ParsedDocument, Word, line_boxes
 from ingest.decoding import decoded, decoded_markup, without_double_encoding
 from ingest.errors import Quarantined
 from ingest.parsers import docx as docx_parser
-from ingest.parsers import epub, old_office, opendocument, outlook, picture, rtf, xls
+from ingest.parsers import epub, html, old_office, opendocument, outlook, picture, rtf, xls
 from ingest.parsers import pptx as pptx_parser
 from ingest.parsers.libreoffice import installed
 from ingest.parsers.recognition import tesseract
@@ -231,8 +233,7 @@ def test_a_note_of_a_word_file_follows_the_paragraph_that_refers_to_it(tmp_path:
     )
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
     content = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
-    name = docx.opc.packuri.PackURI("/word/footnotes.xml")
-    part = docx.opc.part.Part(name, content, notes.encode(), document.part.package)
+    part = Part(PackURI("/word/footnotes.xml"), content, notes.encode(), document.part.package)
     document.part.relate_to(part, kind)
     document.save(str(tmp_path / "a"))
 
@@ -298,7 +299,7 @@ def test_a_word_file_stands_on_pages_where_libreoffice_draws_them(tmp_path: Path
     document = docx.Document()
     document.add_heading("Leavers", level=1)
     document.add_paragraph("Give back everything on the last day.")
-    document.add_page_break()
+    document.add_page_break()  # type: ignore[no-untyped-call]
     document.add_paragraph("Ask Reception for the form.")
     document.save(str(tmp_path / "a"))
 
@@ -388,6 +389,14 @@ def test_every_frame_of_a_picture_is_a_page_that_can_be_shown(tmp_path: Path) ->
     assert "deposit" in parsed.text
     assert len(pypdfium2.PdfDocument(parsed.rendition)) == 2
     assert parsed.pages[0].width == pytest.approx(360, abs=1)
+
+
+def test_a_page_nested_too_deep_for_its_parser_is_read_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(
+        "<html><head><style>p{}</style></head>" + "<div>" * 50_000 + "Fee &amp; rent" + "</div>" * 9
+    )
+
+    assert html.parse(tmp_path / "a", LIMITS).text == "Fee & rent"
 
 
 def test_text_is_read_in_the_encoding_it_is_in() -> None:

@@ -79,7 +79,8 @@ def test_a_parser_writes_into_its_own_folder_only(odd_jail: Jail, tmp_path: Path
 
 
 def landlock() -> bool:
-    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1)) > 0
+    version = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    return int(version) > 0
 
 
 def test_what_a_parser_started_ends_with_it(odd_jail: Jail, tmp_path: Path) -> None:

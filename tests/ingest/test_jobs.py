@@ -1,5 +1,9 @@
+import signal
+import subprocess
+import sys
 import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,9 @@ from ingest.errors import SourceAway
 from ingest.jobs import DurableJobs
 from ingest.sources import Folder
 from ingest.worker import Worker
+from tests.audit.postgres_server import postgres_server
+from tests.conftest import CHECKOUT
+from tests.ingest.dying_worker import Noting
 from tests.ingest.test_pipeline import Desk, desk, embedder
 
 __all__ = ["desk", "embedder"]
@@ -69,3 +76,35 @@ def test_a_share_that_is_away_for_a_moment_is_asked_again(desk: Desk, jobs_url: 
 
     assert report.totals == {"added": 1}
     assert FlakyFolder.tries == 3
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/shared.db"
+        return
+    with postgres_server() as server:
+        yield server.url("postgres", "postgres")
+
+
+def test_a_document_that_a_dead_worker_had_begun_is_ended_by_a_living_one(
+    shared_url: str, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    dead = subprocess.run(
+        [sys.executable, "-m", "tests.ingest.dying_worker", shared_url, str(notes)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+    )
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    steps = Noting(notes)
+    jobs = DurableJobs(steps, url=shared_url, worker_id="living")  # type: ignore[arg-type]
+
+    taken = jobs.take_over(["dead"])
+    again = jobs.take_over(["dead"])
+    jobs.forget(RunId("run"))
+    jobs.close()
+
+    assert (taken, again) == (1, 0)
+    assert notes.read_text().split("\n")[:-1] == ["read 7", "index 7", "publish 7"]

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,23 +169,14 @@ class AuditLog:
         Raises:
             AuditUnavailable: The record cannot be opened, or a part of it is gone.
         """
-        if store is None and not create and not (folder / DATABASE).exists():
-            raise AuditUnavailable(
-                f"There is no record in {folder} yet. Check the data folder (MUNIMENT_DATA), "
-                "or start Muniment there first."
-            )
-        try:
-            with alone_in(folder):
-                kept = store or _open_sqlite(folder, busy_seconds)
-                pepper = _pepper(folder, kept, randomness)
-                wrapping = _wrapping_key(key_file or folder / PAYLOAD_KEY, kept, randomness)
-                if isinstance(kept, SqliteStore) and is_earlier_form(kept):
-                    bring_up_to_date(kept, PayloadKeys(wrapping, randomness))
-        except OSError as error:
-            raise AuditUnavailable(
-                f"The record's folder {folder} cannot be used: {error.strerror}. "
-                "Correct its rights or free some space."
-            ) from error
+        if store is None and not create:
+            _require_record_in(folder)
+        with _held(folder):
+            kept = store or _open_sqlite(folder, busy_seconds)
+            pepper = _pepper(folder, kept, randomness)
+            wrapping = _wrapping_key(key_file or folder / PAYLOAD_KEY, kept, randomness)
+            if isinstance(kept, SqliteStore) and is_earlier_form(kept):
+                bring_up_to_date(kept, PayloadKeys(wrapping, randomness))
         return cls(
             kept,
             pepper=pepper,
@@ -771,6 +763,27 @@ def _as_read(row: Stored) -> tuple[object, ...]:
         else (None, None, None, None)
     )
     return (entry.sequence, entry.line or b"", *written, *beside)
+
+
+def _require_record_in(folder: Path) -> None:
+    if not (folder / DATABASE).exists():
+        raise AuditUnavailable(
+            f"There is no record in {folder} yet. Check the data folder (MUNIMENT_DATA), "
+            "or start Muniment there first."
+        )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes that would prepare a record in it."""
+    try:
+        with alone_in(folder):
+            yield
+    except OSError as error:
+        raise AuditUnavailable(
+            f"The record's folder {folder} cannot be used: {error.strerror}. "
+            "Correct its rights or free some space."
+        ) from error
 
 
 def _open_sqlite(folder: Path, busy_seconds: float) -> SqliteStore:

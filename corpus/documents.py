@@ -71,6 +71,15 @@ class WordTable(Sequence[Word]):
         rows = np.array(words, dtype=np.float64).reshape(-1, 7)
         return cls(rows[:, :3].astype(np.int64), rows[:, 3:].astype(np.float32))
 
+    def pages(self) -> set[int]:
+        """Return the numbers of the pages that words stand on."""
+        return set(np.unique(self.spans[:, 2]).tolist())
+
+    def on_page(self, number: int) -> "WordTable":
+        """Return the words of one page, in text order."""
+        there = self.spans[:, 2] == number
+        return WordTable(self.spans[there], self.boxes[there])
+
     def __len__(self) -> int:
         return len(self.spans)
 

@@ -4,7 +4,7 @@ import json
 import threading
 import uuid
 import zlib
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from corpus.documents import (
     Version,
     VersionId,
     Word,
+    WordTable,
 )
 from corpus.errors import UnknownVersion
 from corpus.tables import LIVE, PRESENT
@@ -165,10 +166,8 @@ def store_parsed(connection: sql.Connection, version_id: VersionId, parsed: Pars
             ),
         )
     )
-    on_page: defaultdict[int, list[Word]] = defaultdict(list)
-    for word in parsed.words:
-        on_page[word.page].append(word)
-    if unknown := on_page.keys() - {page.number for page in parsed.pages}:
+    found = WordTable.of(parsed.words)
+    if unknown := found.pages() - {page.number for page in parsed.pages}:
         raise ValueError(f"words stand on pages that are not there: {sorted(unknown)}")
     rows = [
         {
@@ -179,7 +178,7 @@ def store_parsed(connection: sql.Connection, version_id: VersionId, parsed: Pars
             "width": page.width,
             "height": page.height,
             "ocr_confidence": page.ocr_confidence,
-            "words": words.pack(on_page[page.number]),
+            "words": words.pack(found.on_page(page.number)),
         }
         for page in parsed.pages
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corpus.documents import Word
+from corpus.documents import Word, WordTable
 
 _LAYOUT = np.dtype(
     [
@@ -21,8 +21,12 @@ _LAYOUT = np.dtype(
 
 def pack(words: Sequence[Word]) -> bytes:
     """Return the words of one page as bytes. Coordinates keep seven digits."""
-    rows = [(word.start, word.end, word.x0, word.y0, word.x1, word.y1) for word in words]
-    return zlib.compress(np.array(rows, dtype=_LAYOUT).tobytes())
+    table = WordTable.of(words)
+    rows = np.empty(len(table), dtype=_LAYOUT)
+    rows["start"], rows["end"] = table.spans[:, 0], table.spans[:, 1]
+    for place, name in enumerate(("x0", "y0", "x1", "y1")):
+        rows[name] = table.boxes[:, place]
+    return zlib.compress(rows.tobytes())
 
 
 def unpack(data: bytes, *, page: int) -> list[Word]:

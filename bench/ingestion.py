@@ -58,9 +58,8 @@ def main() -> None:
 
 def _show_stages(house: House) -> None:
     root = data_folder()
-    found = sorted(
-        (root / "financebench" / "pdfs").glob("*.pdf"), key=lambda path: path.stat().st_size
-    )
+    filings = root / "financebench" / "pdfs" if root else Path()
+    found = sorted(filings.glob("*.pdf"), key=lambda path: path.stat().st_size)
     if not found:
         console.print("The filings are not here: set MUNIMENT_EVAL_DATA. Stages skipped.\n")
         return

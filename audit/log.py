@@ -149,8 +149,7 @@ class AuditLog:
         """Open the record of a folder, making an empty one where there never was any.
 
         Args:
-            folder: Holds ``audit.db``, ``pepper``, which turns names into pseudonyms, and
-                ``payload.key``, which wraps the keys of the payloads.
+            folder: Holds ``audit.db``, ``pepper`` and ``payload.key``; see docs/record.md.
             clock: Gives times with a zone.
             randomness: Gives that many random bytes, for ids, salts, keys and the pepper.
             monotonic: Gives microseconds that never run backwards.

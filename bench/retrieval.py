@@ -18,6 +18,7 @@ from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.embedding import Embedder
 from corpus.index import BATCH_POINTS, Bm25Encoder, Point, VectorIndex, open_index
 from corpus.index.bm25 import IndexedText
+from corpus.vectors import FloatVector, Terms
 from corpus.word_vectors import WordVectors
 from muniment.settings import load_settings
 from rag.measures import percentile
@@ -26,6 +27,8 @@ from rag.ranking import Ranker, Watch
 SIZES = (10_000, 100_000)
 CHUNKS_A_DOCUMENT = 100
 WORDS_A_CHUNK = 130
+DISTINCT_TEXTS = 3_001
+"""The texts of the chunks; a prime, so that they fall on documents and lists evenly."""
 ACCESS_LISTS = 20
 ADMITTED = frozenset({AccessListId(1), AccessListId(2)})
 """A tenth of the documents."""
@@ -106,30 +109,32 @@ def _fill(
     random: np.random.Generator,
 ) -> None:
     bm25 = Bm25Encoder()
+    texts = [" ".join(_words(vocabulary, WORDS_A_CHUNK, random)) for _ in range(DISTINCT_TEXTS)]
+    later = [bm25.encode_text(text) for text in texts]
     for start in range(0, size, BATCH_POINTS):
         count = min(BATCH_POINTS, size - start)
         rows = random.normal(size=(count, dimension)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        index.upsert(
-            [
-                _point(
-                    start + place, row, " ".join(_words(vocabulary, WORDS_A_CHUNK, random)), bm25
-                )
-                for place, row in enumerate(rows)
-            ]
-        )
+        points = []
+        for number, row in enumerate(rows, start=start):
+            terms = later[number % DISTINCT_TEXTS]
+            if number % CHUNKS_A_DOCUMENT == 0:
+                text = texts[number % DISTINCT_TEXTS]
+                names = " ".join(_words(vocabulary, 3, random))
+                terms = bm25.encode_text(IndexedText(text, names=names))
+            points.append(_point(number, row, terms))
+        index.upsert(points)
 
 
-def _point(number: int, row: np.ndarray, text: str, bm25: Bm25Encoder) -> Point:
-    document, place = divmod(number, CHUNKS_A_DOCUMENT)
-    names = " ".join(text.split()[:3]) if place == 0 else ""
+def _point(number: int, row: FloatVector, terms: Terms) -> Point:
+    document = number // CHUNKS_A_DOCUMENT
     return Point(
         chunk_id=ChunkId(str(uuid.UUID(int=number))),
         document_id=DocumentId(str(document)),
         version_id=VersionId(str(document)),
         access_list=AccessListId(document % ACCESS_LISTS + 1),
         dense=row,
-        sparse=bm25.encode_text(IndexedText(text, names=names)),
+        sparse=terms,
         live=True,
     )
 

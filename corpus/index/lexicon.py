@@ -12,6 +12,7 @@ MAXIMUM_WORDS = 400
 """Words of a question or name that are read; nobody asks with more."""
 MAXIMUM_LABELS = 12
 MAXIMUM_REFERENCES = 24
+SHORTEST_NUMBER = 4
 LONGEST_JOINED = 4
 """Neighbouring words that are also tried as one: a file may be called AMERICANWATERWORKS."""
 
@@ -118,7 +119,8 @@ def _names(text: str) -> tuple[set[str], set[str]]:
 
 
 def _name(word: str) -> set[str]:
-    if word in STOP_WORDS or (len(word) < 2 and not word.isdigit()):
+    # A short number names nothing: it is a part of a date, or of a rule's number.
+    if word in STOP_WORDS or len(word) < (SHORTEST_NUMBER if word.isdigit() else 2):
         return set()
     return {word if any(map(str.isdigit, word)) else stem(word)}
 

@@ -32,6 +32,12 @@ def test_a_question_names_a_document_however_it_is_spelt(question: str, file_nam
     assert shared - {"2023"}
 
 
+def test_the_number_of_a_rule_names_no_document() -> None:
+    assert not lexicon.names_in_question("What does Rule 4.1(2) say?") & (
+        lexicon.names_of_document("4") | lexicon.names_of_document("2")
+    )
+
+
 def test_phrases_of_common_words_are_no_name_of_their_own() -> None:
     shared = lexicon.names_in_question("the non-disclosure agreement") & lexicon.names_of_document(
         "Kerber Non-Disclosure Agreement"

@@ -536,6 +536,54 @@ def test_a_turn_cut_off_by_a_crash_is_shown_as_interrupted(house: House) -> None
     assert "rag.refuse" in house.types_on_record()
 
 
+def test_what_was_shown_of_an_answer_before_a_crash_is_on_record(house: House) -> None:
+    turn = house.parts.conversations.start_turn("alice", "Notice?")
+    house.parts.conversations.append(turn.turn_id, DraftDelta(text="Notice is thr"))
+
+    house.start()
+
+    (entry,) = house.parts.record.entries(type="rag.answer")
+    assert entry.outcome == "aborted"
+    assert entry.payload is not None
+    assert entry.payload["draft"] == "Notice is thr"
+    assert entry.payload["person"] == "alice"
+
+
+def test_no_question_is_taken_while_the_clock_is_behind_the_record(
+    house: House, client: TestClient
+) -> None:
+    who = sign_in(client, "alice")
+    turn = ask(client, who)
+    finished(client, who, turn["turn_id"])
+    house.clock.advance(minutes=-10)
+
+    refused = client.post("/v1/ask", json={"question": "And now?"}, headers=who)
+    ready = client.get("/ready")
+    own = client.get(f"/v1/turns/{turn['turn_id']}", headers=who)
+
+    assert refused.status_code == ready.status_code == 503
+    assert refused.json()["title"] == "The record is away"
+    assert ready.json()["record"] == "away (AuditUnavailable)"
+    assert own.status_code == 200
+    house.clock.advance(minutes=10)
+    assert client.get("/ready").status_code == 200
+
+
+def test_the_events_of_one_request_bear_its_session_and_never_its_token(
+    house: House, client: TestClient
+) -> None:
+    who = sign_in(client, "alice")
+
+    client.delete("/v1/session", headers=who)
+
+    out = house.parts.record.entries(type="auth.logout")[0]
+    actor = out.envelope["actor"]
+    assert isinstance(actor, dict)
+    assert str(actor["sess"]).startswith("s:")
+    token = who["Authorization"].split()[1]
+    assert all(token.encode() not in line for line in house.parts.record.lines())
+
+
 def test_conversations_are_listed_reopened_and_deleted(
     house: House, client: TestClient, secret: Version
 ) -> None:

@@ -113,9 +113,12 @@ def _encodable(text: str) -> str:
 
 
 def _attachments(message: Message) -> Iterator[Attachment]:
-    hidden = constants.PID_ATTACHMENT_HIDDEN
+    body = message.html_body or ""
     for attachment in message.attachments:
-        if not attachment.properties.int_prop_value(hidden):
+        told = attachment.properties
+        shown = told.str_prop_value(constants.PID_ATTACH_CONTENT_ID)
+        drawn_in_body = bool(shown) and f"cid:{shown}" in body
+        if not drawn_in_body and not told.int_prop_value(constants.PID_ATTACHMENT_HIDDEN):
             yield attachment
 
 

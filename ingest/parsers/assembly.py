@@ -24,6 +24,7 @@ PARAGRAPH_GAP_SIZES = 0.55
 PARAGRAPH_GAP_RECOGNISED = 0.95
 """Boxes of recognised words end with their ink, so that lines seem further apart."""
 SHORT_LINE_SHARE = 0.7
+_FULL_LINE = 0.9
 FOOTNOTE_SIZE = 0.93
 """Of the body's type; notes are set smaller."""
 
@@ -247,6 +248,8 @@ class _Pieces:
         self._pieces.append(_Piece(BlockKind.HEADING, [line], text=text, level=level))
 
     def _add_body_line(self, line: Line, text: str) -> None:
+        if text[0].islower():
+            self._undo_run_in_heading(line)
         listed = bool(_BULLET.match(text) or _LEADER.search(text))
         before = self._pieces[-1] if self._pieces else None
         if not listed and before and before.kind in _BODIES and self._goes_on(before, line, text):
@@ -255,6 +258,27 @@ class _Pieces:
         else:
             kind = BlockKind.LIST_ITEM if listed else BlockKind.PARAGRAPH
             self._pieces.append(_Piece(kind, [line], text=text))
+
+    def _undo_run_in_heading(self, line: Line) -> None:
+        """Make text of a bold line that a sentence begins with and goes on from."""
+        before = self._pieces[-1] if self._pieces else None
+        if before is None or before.kind is not BlockKind.HEADING:
+            return
+        lines = before.lines
+        last = lines[-1]
+        apart = line.y0 - last.y1 > PARAGRAPH_GAP_SIZES * last.size or line.y0 < last.y0
+        if apart or abs(last.size - line.size) > 0.6:
+            return
+        first = len(lines) - 1
+        while first and lines[first - 1].x1 >= _FULL_LINE * last.x1:
+            first -= 1
+        begun = _Piece(BlockKind.PARAGRAPH, lines[first:], text=self._page.text(last))
+        if first:
+            before.lines = lines[:first]
+            before.text = " ".join(map(self._page.text, before.lines))
+            self._pieces.append(begun)
+        else:
+            self._pieces[-1] = begun
 
     def _goes_on(self, before: _Piece, line: Line, text: str) -> bool:
         """Say whether a line goes on with the block before it, whose last line's text is known."""

@@ -195,6 +195,9 @@ class TableFinder:
                 end, waiting = place + 1, 0
                 cells.extend(row)
                 continue
+            if self._goes_under(row, cells):
+                end, waiting = place + 1, 0
+                continue
             waiting += 1
             right = max(line.x1 for line in cells)
             left = min(line.x0 for line in cells)
@@ -202,6 +205,14 @@ class TableFinder:
             if len(row) > 1 or waiting > LABEL_ROWS or wide or len(row[0]) > LABEL_WORDS:
                 break
         return end
+
+    def _goes_under(self, row: Sequence[L], cells: Sequence[L]) -> bool:
+        """Say whether a line goes on with a cell above that is not the first of its row."""
+        line = row[0]
+        left = min(cell.x0 for cell in cells) + ALIGNED_POINTS
+        under = any(abs(cell.x0 - line.x0) <= ALIGNED_POINTS for cell in cells)
+        lower = self._texts[line.start][:1].islower()
+        return len(row) == 1 and lower and under and line.x0 > left
 
     def _table(self, rows: Sequence[list[L]]) -> _Table | None:
         broken = [row for row in rows if self._is_broken(row)]
@@ -347,9 +358,17 @@ class TableFinder:
                 above[1:] = cells[1:]
             elif above and goes_on and above[0] and not any(cells[1:]):
                 above[0].extend(cells[0])
+            elif above and not cells[0] and self._run_over(above, cells):
+                for cell, more in zip(above, cells, strict=True):
+                    cell.extend(more)
             else:
                 whole.append(cells)
         return whole
+
+    def _run_over(self, above: list[list[int]], cells: list[list[int]]) -> bool:
+        """Say whether a row only goes on with cells of the row above."""
+        filled = [(cell, more) for cell, more in zip(above, cells, strict=True) if more]
+        return all(cell and self._texts[more[0]][:1].islower() for cell, more in filled)
 
     def _with_header(self, bands: list[list[list[int]]]) -> _Table:
         """Return a ruled table, its first rows taken for names where they read like that."""

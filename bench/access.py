@@ -96,26 +96,26 @@ def _measured(
 ) -> list[str]:
     recalls, milliseconds = [], []
     words = QuestionTerms(NO_WORDS, NO_WORDS)
-    cpu = time.process_time()
+    spent = 0.0
     for question in asked:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         found = index.rankings(
             dense=question,
             sparse=words,
             access_lists=[AccessListId(number) for number in readable],
             limit=LIMIT,
         )
+        spent += time.process_time() - cpu
         milliseconds.append((time.perf_counter() - started) * 1_000)
         best = permitted[np.argsort(-(vectors[permitted] @ question))[:LIMIT]]
         wanted = {ids[place] for place in best}
         recalls.append(len(wanted & {scored.chunk_id for scored in found.dense}) / LIMIT)
-    spent = (time.process_time() - cpu) * 1_000 / len(asked)
     return [
         f"{statistics.mean(recalls):.4f}",
         f"{min(recalls):.2f}",
         f"{statistics.median(milliseconds):.1f}",
         f"{np.percentile(milliseconds, 95):.1f}",
-        f"{spent:.1f} (brute force included)",
+        f"{spent * 1_000 / len(asked):.1f}",
     ]
 
 

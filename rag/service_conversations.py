@@ -126,9 +126,12 @@ def export_feedback(running: InService, auditor: Auditor) -> Response:
 def _written(
     conversation: Conversation, reader: Principal, parts: ServiceParts, wanted: str
 ) -> bytes:
+    answers = [turn.answer for turn in conversation.turns if turn.answer is not None]
+    marking = parts.catalog.highest_marking([answer.marking for answer in answers])
+    now = parts.clock()
     if wanted == "pdf":
-        return as_pdf(conversation, reader=reader.name, at=parts.clock())
-    return as_markdown(conversation, reader=reader.name, at=parts.clock()).encode()
+        return as_pdf(conversation, reader=reader.name, at=now, marking=marking)
+    return as_markdown(conversation, reader=reader.name, at=now, marking=marking).encode()
 
 
 def _colleague(parts: ServiceParts, name: str) -> str:

@@ -25,9 +25,10 @@ GREY: Final = HexColor("#5b6472")
 INK: Final = HexColor("#1c2330")
 
 
-def as_markdown(conversation: Conversation, *, reader: str, at: datetime) -> str:
+def as_markdown(conversation: Conversation, *, reader: str, at: datetime, marking: str = "") -> str:
     """Return a conversation as Markdown. What people and documents wrote is text, never markup."""
     lines = [
+        *([f"**{_plain(marking)}**", ""] if marking else []),
         f"# {_plain(conversation.title)}",
         "",
         f"Exported for {_plain(reader)} on {at:%d %B %Y at %H:%M} UTC.",
@@ -39,8 +40,8 @@ def as_markdown(conversation: Conversation, *, reader: str, at: datetime) -> str
     return "\n".join(lines) + "\n"
 
 
-def as_pdf(conversation: Conversation, *, reader: str, at: datetime) -> bytes:
-    """Return a conversation as a PDF document of A4 pages."""
+def as_pdf(conversation: Conversation, *, reader: str, at: datetime, marking: str = "") -> bytes:
+    """Return a conversation as a PDF document of A4 pages, its marking on each."""
     written = BytesIO()
     document = SimpleDocTemplate(
         written,
@@ -60,6 +61,7 @@ def as_pdf(conversation: Conversation, *, reader: str, at: datetime) -> bytes:
     small = ParagraphStyle("small", parent=body, fontSize=8.5, leading=12, textColor=GREY)
     source = ParagraphStyle("source", parent=small, leftIndent=14, firstLineIndent=-14)
     parts: list[object] = [
+        *([Paragraph(escape(marking), small)] if marking else []),
         Paragraph(escape(conversation.title), title),
         Paragraph(escape(f"Exported for {reader} on {at:%d %B %Y at %H:%M} UTC."), small),
     ]
@@ -72,7 +74,7 @@ def as_pdf(conversation: Conversation, *, reader: str, at: datetime) -> bytes:
         parts += [Paragraph(escape(remark), small) for remark in remarks]
         parts.append(Spacer(1, 2 * mm))
         parts += [Paragraph(escape(line), source) for line in sources]
-    document.build(parts, onFirstPage=_foot(font), onLaterPages=_foot(font))
+    document.build(parts, onFirstPage=_foot(font, marking), onLaterPages=_foot(font, marking))
     return written.getvalue()
 
 
@@ -115,11 +117,13 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).translate(MARKDOWN_SPECIAL)
 
 
-def _foot(font: str) -> Callable[[Canvas, BaseDocTemplate], None]:
+def _foot(font: str, marking: str) -> Callable[[Canvas, BaseDocTemplate], None]:
     def draw(canvas: Canvas, _document: BaseDocTemplate) -> None:
         canvas.setFont(font, 8)
         canvas.setFillColor(GREY)
-        canvas.drawCentredString(A4[0] / 2, 11 * mm, f"Muniment · page {canvas.getPageNumber()}")
+        foot = f"Muniment · page {canvas.getPageNumber()}"
+        foot = f"{marking} · {foot}" if marking else foot
+        canvas.drawCentredString(A4[0] / 2, 11 * mm, foot)
 
     return draw
 

@@ -8,7 +8,7 @@ import pytest
 from corpus.access import Effect
 from ingest.worker import Worker
 from tests.attacks.probes import CANARY, OPEN, SECRET, enter, furnish, revoke, version_of
-from tests.attacks.world import World, canary_of, named, text_of
+from tests.attacks.world import LEVELS, World, canary_of, named, text_of
 
 UNIQUE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIMINGS = re.compile(r'"timings":\{[^}]*\}')
@@ -224,3 +224,23 @@ def test_the_secret_of_these_tests_can_be_found_by_those_who_may(world: World) -
 
     assert CANARY in world.search("alice").text
     assert canary_of(SECRET) != canary_of(OPEN)
+
+
+def test_everything_shown_and_handed_out_carries_the_highest_marking(world: World) -> None:
+    version_id = version_of(world, furnish(world))
+    world.catalog.set_clearance(named("alice"), LEVELS[1])
+    world.catalog.set_marking_rules(
+        world.source.source_id, {"fin/*": LEVELS[1], "open/*": LEVELS[0]}
+    )
+    world.pipeline.apply_access()
+    place = f"/v1/versions/{version_id}"
+
+    turn = world.ask("alice")
+    export = world.get("alice", f"/v1/conversations/{turn['conversation_id']}/export").text
+
+    assert turn["answer"]["marking"] == LEVELS[1]
+    assert world.search("alice").json()["marking"] == LEVELS[1]
+    assert export.replace("\\", "").startswith(f"**{LEVELS[1]}**")
+    original = world.get("alice", f"{place}/original")
+    assert original.headers["x-muniment-marking"] == LEVELS[1]
+    assert world.get("alice", f"{place}/passage", start=0, end=5).json()["marking"] == LEVELS[1]

@@ -12,7 +12,7 @@ import numpy as np
 from corpus.documents import Block, BlockKind, Page, ParsedDocument, WordTable
 from ingest.building import CELL_JOINT, first_heading
 from ingest.errors import Quarantined
-from ingest.parsers.headings import LARGER, Bookmark, Headings, Style
+from ingest.parsers.headings import BULLET, LARGER, Bookmark, Headings, Style, ends_in_leader
 from ingest.parsers.page_layout import Line, PageContent, arrange, merged
 from ingest.parsers.page_words import PageWords
 from ingest.parsers.tables import Row
@@ -28,10 +28,6 @@ _FULL_LINE = 0.9
 FOOTNOTE_SIZE = 0.93
 """Of the body's type; notes are set smaller."""
 
-_BULLET = re.compile(
-    r"^([•●▪◦\u2013‣■□\uf0b7*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S"
-)  # fmt: skip
-_LEADER = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$")
 _NOTE = re.compile(r"^(?:\(?\d{1,3}[).]?\s?(?=\D)|[*\u2217\u2020\u2021\u00a7])\s*\S")
 _PAGE_NUMBER = re.compile(
     r"^(?:page\s+|[A-Z]-)?\W{0,2}(?:(?P<digits>\d{1,4})|[ivxlc]{1,6})\W{0,2}"
@@ -250,7 +246,7 @@ class _Pieces:
     def _add_body_line(self, line: Line, text: str) -> None:
         if text[0].islower():
             self._undo_run_in_heading(line)
-        listed = bool(_BULLET.match(text) or _LEADER.search(text))
+        listed = bool(BULLET.match(text) or ends_in_leader(text))
         before = self._pieces[-1] if self._pieces else None
         if not listed and before and before.kind in _BODIES and self._goes_on(before, line, text):
             before.lines.append(line)
@@ -286,7 +282,7 @@ class _Pieces:
         ended = before.text[-1] in ".:;!?"
         if abs(last.size - line.size) > 0.75 and not self._recognised:
             return False
-        if _LEADER.search(before.text):
+        if ends_in_leader(before.text):
             return False
         if line.y0 < last.y0 - last.size:  # the next column
             return not ended

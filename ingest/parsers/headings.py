@@ -19,11 +19,16 @@ _SHORTEST_MATCH = 8
 _NUMBER = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?\s+(?=[A-Z\"'(])")
 _PART = re.compile(r"^(?:part|schedule|appendix|annex|section|chapter|article)\s+[A-Z0-9]+\b", re.I)
 _ITEM = re.compile(r"^(?:item|note)\s+\d+[A-Z]?\b", re.I)
-_BULLET = re.compile(
+BULLET = re.compile(
     r"^([•●▪◦\u2013‣■□\uf0b7*-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S"
 )  # fmt: skip
 _LEADER = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$")
 _NOT_LETTERS = re.compile(r"[\W_]+")
+
+
+def ends_in_leader(text: str) -> bool:
+    """Say whether a line leads with dots to a page number, as in a table of contents."""
+    return (".." in text or ". ." in text) and _LEADER.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ class Headings:
         return bool(_NUMBER.match(text) or _PART.match(text) or _ITEM.match(text))
 
     def _level_in_outline(self, page: int, text: str) -> int | None:
-        if len(text) > HEADING_CHARACTERS or _LEADER.search(text):
+        if len(text) > HEADING_CHARACTERS or ends_in_leader(text):
             return None
         letters = _letters(text)
         for name, level in self._named[page]:
@@ -159,7 +164,7 @@ class Headings:
         if len(text) > HEADING_CHARACTERS or not any(map(str.isalpha, text)):
             return False
         numbered = self.numbered(text)
-        if (_BULLET.match(text) and not numbered) or _LEADER.search(text):
+        if (BULLET.match(text) and not numbered) or ends_in_leader(text):
             return False
         return text[-1] not in ".;," or (numbered and len(text) < 80)
 

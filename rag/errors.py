@@ -12,7 +12,9 @@ RagError
 ├── InvalidPassword    a new password that is too short or too common
 ├── UnknownAccount     no account of this name
 ├── AccountExists      the name is taken
+├── Unusable           what was sent cannot be used, though its form is right
 ├── KeptByHold         a legal hold keeps what was to be deleted
+├── RerankerInvalid    a folder that holds no cross-encoder
 └── QuestionsInvalid   a file of evaluation questions that cannot be used
 """
 
@@ -31,6 +33,10 @@ class ModelBusy(RagError):
 
 class RecordUnavailable(RagError):
     """The record cannot be written, so nothing is answered."""
+
+
+class RerankerInvalid(RagError):
+    """A folder that holds no cross-encoder that can be used."""
 
 
 class NotSignedIn(RagError):

@@ -13,12 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy import event as engine_events
 
 from audit.canonical import leaf_hash
 from audit.errors import AuditUnavailable, RecordDamaged
 from audit.events import DocumentMoved, Event, SignedIn, SignedOut, SystemStopped
 from audit.log import AuditLog
+from audit.sqlite_store import SqliteStore
 from audit.verify import verify_store
 
 Ask = Callable[..., Event]
@@ -39,6 +41,11 @@ for number in range(int(sys.argv[2])):
     ))
     print(entry.sequence, flush=True)
 """
+
+
+def engine_of(log: AuditLog) -> Engine:
+    assert isinstance(log.store, SqliteStore)
+    return log.store.engine
 
 
 def test_an_entry_holds_what_was_recorded(log: AuditLog, asked: Ask) -> None:
@@ -192,7 +199,7 @@ class TestFailsClosed:
     def set_on_connections(self, log: AuditLog, pragma: str) -> None:
         log.close()
         engine_events.listen(
-            log.store.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}")
+            engine_of(log), "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}")
         )
 
     def test_a_full_disk(self, log: AuditLog, asked: Ask, fill: Fill) -> None:
@@ -342,7 +349,7 @@ class TestOpening:
         assert not (tmp_path / "audit").exists()
 
     def test_it_is_written_through_to_the_disk(self, log: AuditLog) -> None:
-        with log.store.engine.connect() as connection:
+        with engine_of(log).connect() as connection:
             found = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
                 for name in ("journal_mode", "synchronous", "foreign_keys", "trusted_schema")

@@ -20,9 +20,20 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from corpus.access import AccessListId, Effect, Principal, group_named, person_named
+from corpus import tables
+from corpus.access import (
+    AccessEntry,
+    AccessList,
+    AccessListId,
+    Effect,
+    Principal,
+    group_named,
+    person_named,
+)
+from corpus.admission import list_for
 from corpus.catalog import Catalog
-from corpus.documents import Chunk, ChunkId, DocumentId, OriginalHash, ParsedDocument, VersionId
+from corpus.database import Database, utc_now
+from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.index import Point, VectorIndex, open_index
 from corpus.vectors import QuestionTerms, SparseVector, Terms
 
@@ -178,40 +189,50 @@ def _decisions(folder: Path) -> Table:
 
 
 def _fill(catalog: Catalog, folder: Path) -> list[VersionId]:
-    """Store a document for each of many distinct lists, without text."""
+    """Store a document for each of many distinct lists, in one transaction and without text."""
     source = catalog.add_source(name="files", location=folder, groups=frozenset())
-    for number in range(LISTS):
-        catalog.add_entry(
-            source_id=source.source_id,
-            path=f"{number}.txt",
-            effect=Effect.ALLOW,
-            principal=group_named(f"g{number % 2_500}" if number % 5 else f"only{number}"),
-            reason=str(number),
-        )
-        if number % 5:
-            catalog.add_entry(
-                source_id=source.source_id,
-                path=f"{number}.txt",
-                effect=Effect.ALLOW,
-                principal=person_named(f"p{number}"),
-            )
     for depth in range(NESTED_DEPTH):
-        catalog.add_member(f"only{depth * 5 + 5}", group_named(f"only{depth * 5}"))
-    catalog.add_member("only0", group_named("g0"))
+        catalog.add_member(f"nested{depth + 1}", group_named(f"nested{depth}"))
+    catalog.add_member("nested0", group_named("g0"))
+    database = Database(f"sqlite:///{folder}/catalog.db")
     versions = []
-    for number in range(LISTS):
-        staged = catalog.stage_version(
-            source_id=source.source_id,
-            path=f"{number}.txt",
-            original=OriginalHash("00"),
-            media_type="text/plain",
-            parsed=ParsedDocument("", ()),
-            chunks=[Chunk(0, 0, 0)],
-            size=0,
-            modified_ns=0,
-        )
-        catalog.publish(staged.version_id)
-        versions.append(staged.version_id)
+    with closing(database), database.writing() as connection:
+        for number in range(LISTS):
+            admitted = [f"g{number % 2_500}", f"nested{number % NESTED_DEPTH}"][number % 2]
+            entries = {
+                AccessEntry(Effect.ALLOW, group_named(admitted)),
+                AccessEntry(Effect.ALLOW, person_named(f"p{number}")),
+            }
+            document_id, version_id = str(uuid.uuid4()), str(uuid.uuid4())
+            connection.execute(
+                tables.document.insert().values(
+                    document_id=document_id,
+                    source_id=source.source_id,
+                    path=f"{number}.txt",
+                    access_list_id=list_for(connection, AccessList(frozenset(entries))),
+                    access_indexed=True,
+                    withdrawal=tables.PRESENT,
+                )
+            )
+            connection.execute(
+                tables.version.insert().values(
+                    version_id=version_id,
+                    document_id=document_id,
+                    number=1,
+                    state=tables.LIVE,
+                    original="00",
+                    media_type="text/plain",
+                    title=str(number),
+                    path=f"{number}.txt",
+                    size=0,
+                    modified_ns=0,
+                    page_count=0,
+                    character_count=0,
+                    properties="{}",
+                    published_at=utc_now(),
+                )
+            )
+            versions.append(VersionId(version_id))
     return versions
 
 
@@ -224,10 +245,10 @@ def _revocation(catalog: Catalog, versions: list[VersionId]) -> Callable[[], Non
     bob = Principal("bob")
 
     def run() -> None:
-        catalog.add_member("g1", person_named("bob"))
-        before = catalog.gate().may_read(bob, versions[1])
-        catalog.remove_member("g1", person_named("bob"))
-        if not before or catalog.gate().may_read(bob, versions[1]):
+        catalog.add_member("g2", person_named("bob"))
+        before = catalog.gate().may_read(bob, versions[2])
+        catalog.remove_member("g2", person_named("bob"))
+        if not before or catalog.gate().may_read(bob, versions[2]):
             sys.exit("A revocation had no effect.")
 
     return run

@@ -127,17 +127,14 @@ def open_house(
         if worker:
             vectors = KeptVectors(embedder, settings.data / "cache" / "vectors.db")
             stack.enter_context(closing(vectors))
-            pipeline = Pipeline(
+            pipeline = _pipeline(
+                settings,
                 catalog=catalog,
                 originals=originals,
                 index=index,
                 embedder=embedder,
-                bm25=bm25,
                 record=record,
-                settings=ingest_settings(settings),
-                clock=utc_now,
                 vectors=vectors,
-                places=Places(read_credentials(settings)),
             )
         assistant = Assistant(
             catalog=catalog,
@@ -170,6 +167,30 @@ def open_house(
 
 def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
     return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
+
+
+def _pipeline(
+    settings: Settings,
+    *,
+    catalog: Catalog,
+    originals: Originals,
+    index: VectorIndex,
+    embedder: Embedder,
+    record: AuditLog,
+    vectors: KeptVectors,
+) -> Pipeline:
+    return Pipeline(
+        catalog=catalog,
+        originals=originals,
+        index=index,
+        embedder=embedder,
+        bm25=Bm25Encoder(),
+        record=record,
+        settings=ingest_settings(settings),
+        clock=utc_now,
+        vectors=vectors,
+        places=Places(read_credentials(settings)),
+    )
 
 
 def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:

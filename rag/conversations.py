@@ -6,6 +6,7 @@ and a broken connection all see the same.
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
@@ -115,16 +116,7 @@ class Conversations:
         now, turn_id = self._clock(), str(uuid.uuid4())
         with self._store.writing.begin() as connection:
             if conversation_id is None:
-                conversation_id = str(uuid.uuid4())
-                connection.execute(
-                    insert(conversations).values(
-                        conversation_id=conversation_id,
-                        owner=owner,
-                        title=_title(question),
-                        created_at=now,
-                        updated_at=now,
-                    )
-                )
+                conversation_id = _open(connection, owner, _title(question), now)
             else:
                 _own(connection, owner, conversation_id)
                 connection.execute(
@@ -384,6 +376,21 @@ class Conversations:
                 .order_by(turns.c.asked_at)
             ).all()
         return [Interrupted(row.turn_id, row.owner) for row in rows]
+
+
+def _open(connection: Connection, owner: str, title: str, now: datetime) -> str:
+    """Add a conversation and return its id."""
+    conversation_id = str(uuid.uuid4())
+    connection.execute(
+        insert(conversations).values(
+            conversation_id=conversation_id,
+            owner=owner,
+            title=title,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    return conversation_id
 
 
 def _own(connection: Connection, owner: str, conversation_id: str) -> str:

@@ -32,6 +32,16 @@ from rag.tokens import ApiTokens
 
 __all__ = ["ServiceParts", "create_service"]
 
+ROUTES: Final = (
+    service_asking,
+    service_conversations,
+    service_documents,
+    service_ingestion,
+    service_openai,
+    service_oversight,
+    service_tokens,
+)
+
 REFUSALS: Final = (401, 403, 404, 422, 503)
 
 
@@ -86,15 +96,7 @@ def create_service(
         feedback=FeedbackBook(parts.conversations.store, clock=parts.clock),
     )
     install_problems(app)
-    for module in (
-        service_asking,
-        service_conversations,
-        service_documents,
-        service_ingestion,
-        service_openai,
-        service_oversight,
-        service_tokens,
-    ):
+    for module in ROUTES:
         app.include_router(module.router)
     app.add_middleware(Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload)
     return app

@@ -46,8 +46,9 @@ samples: install-main ## Write the sample documents again
 
 .PHONY: evaluate
 evaluate: EXTRAS :=
-evaluate: install-main ## Put the sample questions to the assistant and print the table
-	@.venv/bin/muniment evaluate samples
+evaluate: install-main ## Put the sample questions, then measure retrieval on the evaluation sets at hand
+	@.venv/bin/python -m bench quality
+	.venv/bin/muniment evaluate samples
 
 .PHONY: clean
 clean: ## Remove the environments and caches; the data folder stays

@@ -27,6 +27,7 @@ from rag.assistant import Assistant
 from rag.conversations import Conversations
 from rag.generation import ModelServer
 from rag.identity import Identity
+from rag.reranking import Reranker
 
 MEBIBYTE = 1024 * 1024
 
@@ -145,6 +146,7 @@ def open_house(
             model=model,
             record=record,
             word_vectors=_load_word_vectors(settings, embedder),
+            reranker=_load_reranker(settings),
             current=identity.current,
         )
         yield House(
@@ -163,6 +165,10 @@ def open_house(
             assistant=assistant,
             pipeline=pipeline,
         )
+
+
+def _load_reranker(settings: Settings) -> Reranker | None:
+    return Reranker(Path(settings.reranker_folder)) if settings.reranker_folder else None
 
 
 def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     embedding_folder: str = Field(
         "", description="Embedding model to use instead of all-MiniLM-L6-v2."
     )
+    reranker_folder: str = Field(
+        "", description="A cross-encoder that reads the best candidates once more; off by default."
+    )
     qdrant_url: str = Field("", description="A Qdrant server instead of the embedded index.")
     qdrant_key: str = Field("", repr=False, description="Key the Qdrant server asks for.")
     database_url: str = Field(

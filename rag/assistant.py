@@ -53,6 +53,7 @@ from rag.evidence import (
 from rag.generation import SEED, TEMPERATURE, ModelServer
 from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
 from rag.ranking import Found
+from rag.reranking import Reranker
 from rag.retrieval import Retriever
 from rag.wording import Span
 
@@ -186,6 +187,7 @@ class Assistant:
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
+        reranker: The site's own cross-encoder, if it has one.
         current: Returns somebody with the groups of this moment; None when they may no longer
             ask at all.
     """
@@ -201,6 +203,7 @@ class Assistant:
         model: ModelServer | None,
         record: AuditLog,
         word_vectors: WordVectors | None = None,
+        reranker: Reranker | None = None,
         current: Current = _unchanged,
     ) -> None:
         self._catalog = catalog
@@ -217,6 +220,7 @@ class Assistant:
             embedder=embedder,
             bm25=bm25,
             word_vectors=word_vectors,
+            reranker=reranker,
         )
 
     def answer(

@@ -1,6 +1,6 @@
 """Find the chunks that may answer a question, among those its asker may read."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from corpus.access import Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
@@ -8,6 +8,7 @@ from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
 from rag.ranking import Found, Ranker
+from rag.reranking import RERANKED, SHARE, Reranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Retriever:
         embedder: Must be the one the index was made with.
         bm25: The encoder the index was made with.
         word_vectors: None leaves closeness word by word out.
+        reranker: The site's own cross-encoder, if it has one.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Retriever:
         embedder: Embedder,
         bm25: Bm25Encoder,
         word_vectors: WordVectors | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._catalog = catalog
         self._gate = gate
+        self._reranker = reranker
         self._ranker = Ranker(index=index, embedder=embedder, bm25=bm25, word_vectors=word_vectors)
 
     def retrieve(self, question: str, *, visible_to: Principal, limit: int) -> list[Candidate]:
@@ -57,7 +61,19 @@ class Retriever:
         # More than asked for: what the catalog no longer holds as live falls out here.
         by_id = {one.chunk_id: one for one in ranked[: limit * 2]}
         chunks = self._catalog.load_chunks(list(by_id))
-        return [
+        candidates = [
             Candidate(chunk, by_id[chunk.chunk_id].score, by_id[chunk.chunk_id].found)
             for chunk in chunks
-        ][:limit]
+        ]
+        return self._reranked(question, candidates)[:limit]
+
+    def _reranked(self, question: str, candidates: list[Candidate]) -> list[Candidate]:
+        if self._reranker is None:
+            return candidates
+        some, rest = candidates[:RERANKED], candidates[RERANKED:]
+        judged = self._reranker.scores(question, [one.chunk.text for one in some])
+        mixed = [
+            replace(one, score=(1 - SHARE) * one.score + SHARE * score)
+            for one, score in zip(some, judged, strict=True)
+        ]
+        return [*sorted(mixed, key=lambda one: -one.score), *rest]

@@ -126,17 +126,7 @@ def open_house(
         model = model_of(settings)
         pipeline = None
         if worker:
-            vectors = KeptVectors(embedder, settings.data / "cache" / "vectors.db")
-            stack.enter_context(closing(vectors))
-            pipeline = _pipeline(
-                settings,
-                catalog=catalog,
-                originals=originals,
-                index=index,
-                embedder=embedder,
-                record=record,
-                vectors=vectors,
-            )
+            pipeline = stack.enter_context(_pipeline(settings, catalog, index, embedder, record))
         assistant = Assistant(
             catalog=catalog,
             gate=gate,
@@ -175,28 +165,27 @@ def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | 
     return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
 
 
+@contextmanager
 def _pipeline(
     settings: Settings,
-    *,
     catalog: Catalog,
-    originals: Originals,
     index: VectorIndex,
     embedder: Embedder,
     record: AuditLog,
-    vectors: KeptVectors,
-) -> Pipeline:
-    return Pipeline(
-        catalog=catalog,
-        originals=originals,
-        index=index,
-        embedder=embedder,
-        bm25=Bm25Encoder(),
-        record=record,
-        settings=ingest_settings(settings),
-        clock=utc_now,
-        vectors=vectors,
-        places=Places(read_credentials(settings)),
-    )
+) -> Iterator[Pipeline]:
+    with closing(KeptVectors(embedder, settings.data / "cache" / "vectors.db")) as vectors:
+        yield Pipeline(
+            catalog=catalog,
+            originals=Originals(settings.data / "originals"),
+            index=index,
+            embedder=embedder,
+            bm25=Bm25Encoder(),
+            record=record,
+            settings=ingest_settings(settings),
+            clock=utc_now,
+            vectors=vectors,
+            places=Places(read_credentials(settings)),
+        )
 
 
 def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:

@@ -21,6 +21,8 @@ PROSE_WORDS = 4
 ZIGZAGS = 4
 """So many lines must run across two columns before the order of the stream is doubted."""
 ZIGZAG_SHARE = 0.3
+GUTTER_ROWS = 300
+"""So many tell where the gutters are, however long the page."""
 
 
 @dataclass(slots=True)
@@ -255,7 +257,7 @@ def _in_columns(rows: list[list[Line]], width: float) -> list[list[Line]]:
     across = [place for place, row in enumerate(rows) if _is_prose_in_columns(row, width)]
     if len(across) < ZIGZAGS or len(across) < ZIGZAG_SHARE * len(rows):
         return rows
-    gutters = _gutters([rows[place] for place in across])
+    gutters = _gutters([rows[place] for place in across[:GUTTER_ROWS]])
     if not gutters:
         return rows
     first, last = across[0], across[-1]

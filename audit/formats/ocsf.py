@@ -109,6 +109,7 @@ FAMILIES: Final[dict[str, tuple[OcsfClass, int]]] = {
     "auth": (AUTHENTICATION, OTHER),
     "doc": (FILE_HOSTING, OTHER),
     "admin": (ENTITY, 3),
+    "conversation": (ENTITY, 3),
     "system": (LIFECYCLE, OTHER),
 }
 """For types that the table above does not name, by their family; any other is API activity."""

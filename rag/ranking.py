@@ -32,7 +32,9 @@ REFERRING = 10
 """Of the best passages, how many lend weight along their references."""
 COPIES = 2
 """Of one clause in different versions or contracts, how many stand in front."""
-COMPARED = 40
+COMPARED = 20
+COMPARED_BY_WORD = 60
+"""Of the candidates, how many; with 100 MAP@10 gained 0.002 in trials, for two thirds more time."""
 SAME_WORDS = 0.9
 """Part of all their words that two passages share that say the same."""
 FEWEST_WORDS = 8
@@ -163,8 +165,8 @@ class Ranker:
     def _closeness(self, words: Sequence[str], pool: "_Pool") -> dict[str, float]:
         if self._word_vectors is None or not self._weights.closeness or not words:
             return {}
-        chunk_ids = list(pool.scores)
-        texts = [pool.facts[key].words for key in chunk_ids]
+        chunk_ids = best_first(pool.lifted)[:COMPARED_BY_WORD]
+        texts = [pool.facts[key].words.split() for key in chunk_ids]
         values = closeness(words, texts, vectors=self._word_vectors)
         return dict(zip(chunk_ids, values, strict=True))
 
@@ -174,7 +176,7 @@ class Ranker:
         if close:
             scaled = min_max(close)
             scores = {
-                key: (1 - weights.closeness) * score + weights.closeness * scaled[key]
+                key: (1 - weights.closeness) * score + weights.closeness * scaled.get(key, 0.0)
                 for key, score in scores.items()
             }
         for key in scores:
@@ -206,6 +208,7 @@ class _Pool:
     """The candidates of one question, fused for the first time."""
 
     scores: dict[str, float]
+    lifted: dict[str, float]
     facts: dict[str, Facts]
     dense: dict[str, float]
     sparse: dict[str, float]
@@ -250,6 +253,7 @@ class _Pool:
         kept = best_first(lifted)[:DEPTH]
         return cls(
             scores={key: fused[key] for key in kept},
+            lifted={key: lifted[key] for key in kept},
             facts=facts,
             dense=more_dense | dense,
             sparse=more_sparse | sparse,
@@ -318,7 +322,7 @@ def _repeated(scores: Mapping[str, float], facts: Mapping[str, Facts]) -> set[st
     repeated: set[str] = set()
     kept: list[frozenset[str]] = []
     for key in best_first(scores)[:COMPARED]:
-        words = frozenset(facts[key].words)
+        words = frozenset(facts[key].words.split())
         if len(words) < FEWEST_WORDS:
             continue
         alike = sum(_same(words, other) for other in kept)
@@ -329,6 +333,9 @@ def _repeated(scores: Mapping[str, float], facts: Mapping[str, Facts]) -> set[st
 
 
 def _same(words: frozenset[str], other: frozenset[str]) -> bool:
+    fewer, more = sorted((len(words), len(other)))
+    if fewer < SAME_WORDS * more:
+        return False
     return len(words & other) >= SAME_WORDS * len(words | other)
 
 

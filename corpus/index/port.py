@@ -70,13 +70,13 @@ class Facts:
 
     Attributes:
         document_id: Document it belongs to.
-        words: Its words that carry meaning, each once.
+        words: Its words that carry meaning, each once, with spaces between: most are never read.
         labels: Numbers of the sections it is or begins.
         references: Numbers of the sections it refers to.
     """
 
     document_id: DocumentId
-    words: tuple[str, ...] = ()
+    words: str = ""
     labels: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
 
@@ -182,10 +182,9 @@ def payload_of(point: Point) -> Payload:
 
 def facts_of(payload: Mapping[str, object]) -> Facts:
     """Return what ``payload_of`` stored of a chunk's facts."""
-    words, labels, references = (
-        tuple(str(payload.get(key, "")).split()) for key in (WORDS, LABELS, REFERENCES)
-    )
-    return Facts(DocumentId(str(payload.get(DOCUMENT, ""))), words, labels, references)
+    labels, references = (tuple(str(payload.get(key, "")).split()) for key in (LABELS, REFERENCES))
+    document_id = DocumentId(str(payload.get(DOCUMENT, "")))
+    return Facts(document_id, str(payload.get(WORDS, "")), labels, references)
 
 
 def nothing_to_search(

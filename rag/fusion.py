@@ -18,7 +18,7 @@ class Weights:
     dense: float = 0.3
     closeness: float = 0.3
     document: float = 0.8
-    reference: float = 0.2
+    reference: float = 0.1
 
 
 DEFAULT = Weights()

@@ -26,7 +26,7 @@ from rag.contract import Answer, DraftDelta, Step
 from rag.evaluation import read_questions
 from rag.generation import Message, ModelServer
 from rag.prompting import build_messages, passages_for_prompt
-from rag.retrieval import DEPTH
+from rag.ranking import DEPTH
 
 QUESTIONS = CHECKOUT / "samples" / "questions-dev.jsonl"
 ROUNDS = 3

@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         10, ge=1, description="But fewer documents than this are withdrawn without asking."
     )
     office_pages: bool = Field(
-        True, description="Draw Office documents as pages where LibreOffice is installed."
+        default=True, description="Draw Office documents as pages where LibreOffice is installed."
     )
     parse_seconds: int = Field(120, ge=1, description="Time one document may take to be parsed.")
     parse_memory_megabytes: int = Field(

@@ -1,6 +1,5 @@
 """Routes to what is done with conversations once there are answers: share, export, judge."""
 
-from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -19,8 +18,6 @@ from rag.service_parts import Auditor, InService, Reader, ServiceParts, denials_
 from rag.transcript import as_markdown, as_pdf
 
 router = APIRouter()
-
-Writer = Callable[..., bytes]
 
 FORMATS: Final[dict[str, tuple[str, str]]] = {
     "markdown": ("text/markdown; charset=utf-8", "md"),

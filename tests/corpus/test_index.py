@@ -117,7 +117,7 @@ def test_a_question_that_names_a_document_finds_its_first_chunk(index: VectorInd
 
     found = search(index, "What is Adobe's cash flow for FY2022?").documents
 
-    assert [scored.chunk_id for scored in found][0] == wanted.chunk_id
+    assert found[0].chunk_id == wanted.chunk_id
     assert found[0].facts.document_id == "d1"
     assert found[0].score > found[1].score
 

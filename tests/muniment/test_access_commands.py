@@ -20,7 +20,9 @@ class Desk:
     """A data folder with a source of one document and three accounts."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data=folder, markings="OFFICIAL,OFFICIAL-SENSITIVE")
+        self.settings = Settings.model_validate(
+            {"data": folder, "markings": "OFFICIAL,OFFICIAL-SENSITIVE"}
+        )
         with closing(open_catalog(self.settings)) as catalog:
             source = catalog.add_source(name="files", location=folder, groups=frozenset())
             staged = catalog.stage_version(

@@ -18,7 +18,7 @@ from corpus.index import Bm25Encoder, VectorIndex, open_index
 from corpus.originals import Originals
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
-from rag.assistant import MODEL_AWAY, NOTHING_BACKED, Assistant
+from rag.assistant import MODEL_AWAY, NOTHING_BACKED, Assistant, RestsOn
 from rag.contract import Answer, DraftDelta, Mark, Outcome, Step
 from rag.errors import RecordUnavailable
 from rag.evaluation import quote_stands
@@ -126,7 +126,7 @@ def ask(
     question: str = QUESTION,
     *,
     asker: Principal = READER,
-    heard: list[Step | DraftDelta] | None = None,
+    heard: list[Step | DraftDelta | RestsOn] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Answer:
     events = heard if heard is not None else []

@@ -343,10 +343,16 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
         self._texts.forget(gone)
         return [VersionId(found) for found in gone]
 
-    def move_document(self, document_id: DocumentId, path: str) -> AccessListId:
+    def move_document(
+        self,
+        document_id: DocumentId,
+        path: str,
+        *,
+        settled: tuple[RunId, FileOutcome] | None = None,
+    ) -> AccessListId:
         """Note that a document's file has another path now; return who may read it there.
 
-        Its identity and versions stay.
+        Its identity and versions stay. The file is settled in its run at the same time.
 
         Raises:
             UnknownDocument: There is none with this id, or it was withdrawn.
@@ -376,6 +382,8 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
             connection.execute(
                 known.update().where(known.c.document_id == document_id).values(path=path)
             )
+            if settled is not None:
+                write_outcome(connection, *settled)
             return AccessListId(document_row(connection, document_id).access_list_id)
 
     # Reading

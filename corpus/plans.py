@@ -182,7 +182,7 @@ class Plans(Part):
                     )
                     .where(
                         table.c.run_id == run_id,
-                        table.c.outcome == PLANNED,
+                        table.c.outcome.in_(OPEN),
                         table.c.size.in_(some),
                         known.c.path.is_(None),
                     )

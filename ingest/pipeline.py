@@ -605,7 +605,10 @@ class _Sync:
         if not (file.recording and self._is_on_record(event.type, document_id)):
             self._catalog.mark_recording([file.sequence])
             self._record.append(event)
-        access_list = self._catalog.move_document(document_id, file.path)
+        outcome = FileOutcome(file.path, "moved", reason=f"It was at {known.path} before.")
+        access_list = self._catalog.move_document(
+            document_id, file.path, settled=(self._run_id, outcome)
+        )
         self._index.set_access_list(document_id, access_list)
         self._catalog.access_indexed(document_id, access_list)
         self._catalog.note_seen(
@@ -614,10 +617,6 @@ class _Sync:
             [file.path],
             unchanged=0,
             stamps={file.path: file.modified_ns},
-        )
-        self._catalog.record_file(
-            self._run_id,
-            FileOutcome(file.path, "moved", reason=f"It was at {known.path} before."),
         )
 
     def _withdraw_gone(self) -> None:

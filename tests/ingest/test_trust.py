@@ -428,3 +428,33 @@ def test_a_text_that_comes_again_is_not_embedded_again(desk: Desk, tmp_path: Pat
     assert (first[0] == first[2]).all()
     assert (second[0] == first[1]).all()
     assert removed == (1, 0)
+
+
+@pytest.mark.parametrize("cut_at", ["append", "move_document", "note_seen"])
+def test_a_move_that_is_cut_short_is_still_a_move(
+    cut_at: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (desk.folder / "old.txt").write_text("The archive is in the cellar.")
+    desk.run()
+    (before,) = desk.catalog.live_versions()
+    (desk.folder / "old.txt").rename(desk.folder / "new.txt")
+    cut = desk.record if cut_at == "append" else desk.catalog
+    done = getattr(cut, cut_at)
+
+    def cut_short(*given: object, **named: object) -> None:
+        done(*given, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cut, cut_at, cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        desk.run()
+    monkeypatch.setattr(cut, cut_at, done)
+    desk.pipeline().recover()
+
+    report = desk.run()
+
+    (after,) = desk.catalog.live_versions()
+    assert report.totals == {"moved": 1}
+    assert after.version_id == before.version_id
+    types = [entry.type for entry in desk.record.entries()]
+    assert types.count("doc.move") == types.count("doc.ingest") == 1

@@ -204,9 +204,11 @@ def test_a45_two_worlds_that_differ_in_what_bob_may_not_read_are_one_to_bob(
             monkeypatch.setattr(type(one.clock), "__call__", lambda clock: clock.now)
             one.catalog.add_member("all", named("bob"))
             enter(one, "open/", Effect.ALLOW, "all")
-            for name in ("a", "b", "c"):
+            # Of different lengths: equal scores are ordered by ids, which are drawn anew.
+            more = ("", " Harbour dues rose.", " Lantern oil, gravel and timber were bought.")
+            for name, rest in zip("abc", more, strict=True):
                 path = f"open/{name}.txt"
-                one.put(path, text_of(path) + f" Point {name} was left open.")
+                one.put(path, text_of(path) + rest)
         for number in range(25):
             path = f"fin/{number}.txt"
             other.put(path, f"{text_of(path)} {CANARY} salary project closes May {number}.")

@@ -207,7 +207,7 @@ def test_a_model_that_is_away_is_said_and_quotes_answer(desk: Desk) -> None:
 
 
 def test_the_draft_is_told_as_it_comes(desk: Desk) -> None:
-    heard: list[Step | DraftDelta] = []
+    heard: list[Step | DraftDelta | RestsOn] = []
 
     ask(desk.assistant(model_that_says("27 ", "days.")), heard=heard)
 
@@ -282,7 +282,7 @@ def test_a_search_is_on_record(desk: Desk) -> None:
 
 
 def test_without_the_record_nothing_is_read_and_nothing_answered(desk: Desk) -> None:
-    heard: list[Step | DraftDelta] = []
+    heard: list[Step | DraftDelta | RestsOn] = []
     desk.record.path.rename(desk.record.path.with_suffix(".away"))
 
     with pytest.raises(RecordUnavailable, match="questions are refused"):

@@ -26,8 +26,10 @@ MOST_NAMED = 8
 """Documents that a question may name and that are searched on their own."""
 NAMED_SHARE = 0.5
 """Part of the best document's score that another must reach to count as named."""
-NAMING_STRENGTH = 2.0
-"""A document's name counts for half when its terms together are this rare (in nats)."""
+NAMING_STRENGTH = 8.0
+"""A document's name counts for half when its terms together are this rare (in nats), and falls
+off quickly below: that a question holds a common word of a title says little. Chosen on the
+development questions of the samples."""
 REFERRING = 10
 """Of the best passages, how many lend weight along their references."""
 COPIES = 2
@@ -291,7 +293,7 @@ def _named(found: Sequence[Scored]) -> dict[DocumentId, float]:
     best = max((one.score for one in found), default=0.0)
     if best <= 0:
         return {}
-    strength = best / (best + NAMING_STRENGTH)
+    strength = best**2 / (best**2 + NAMING_STRENGTH**2)
     return {one.facts.document_id: one.score / best * strength for one in found}
 
 

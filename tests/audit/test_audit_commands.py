@@ -37,17 +37,17 @@ class TestShow:
     def test_tells_the_newest_entries_first(self, run: Run, log: AuditLog, fill: Fill) -> None:
         fill(log, 6)
 
-        shown = run("show", "--limit", 2)
+        shown = run("show", "--limit", 4)
 
         assert shown.exit_code == 0
         assert shown.output.index("fee for case 3") < shown.output.index("fee for case 2")
-        assert "2 of 6 entries." in shown.output
+        assert "4 of 7 entries." in shown.output  # this look is on record, too
 
     def test_filters_by_type_person_and_time(self, run: Run, log: AuditLog, fill: Fill) -> None:
         fill(log, 6)
 
         signed_in = run("show", "--type", "auth", "--person", "Ada Lovelace", "--json")
-        later = run("show", "--since", "2026-11-23", "--json")
+        later = run("show", "--since", "2126-11-23", "--json")
 
         assert [entry["type"] for entry in json.loads(signed_in.output)] == ["auth.login"]
         assert json.loads(later.output) == []

@@ -237,15 +237,7 @@ class Assistant:
     ) -> Answer:
         """Return what may be shown as the answer; it is on record when this returns.
 
-        Args:
-            question: As it was asked.
-            asker: Who asks.
-            turn_id: The turn it is.
-            conversation_id: The conversation it stands in.
-            quotes_only: Leave the model out.
-            progress: Told what happens.
-            stopped: Says whether nobody waits any more.
-            asked_as: The question made to stand alone; empty where it does.
+        `asked_as` is the question made to stand alone; empty where it does.
 
         Raises:
             RecordUnavailable: Nothing was answered, and nothing may be shown.
@@ -265,10 +257,7 @@ class Assistant:
         still = _StillReadable(self._gate, self._current, asker, chunks)
         progress(RestsOn(frozenset(chunk.found.version_id for chunk in chunks)))
         evidence = self._evidence.find(sought, chunks)
-        passages = [
-            _passage(each.chunk, passage_match(evidence, number))
-            for number, each in enumerate(read)
-        ]
+        passages = _passages(read, evidence)
         if not is_sufficient(evidence):
             if not still.now():
                 return self._withhold(asker, turn_id, watch, after=retrieved)
@@ -564,6 +553,12 @@ def _own_words(settled: Settled) -> list[CheckedSentence]:
     return [
         CheckedSentence(found.text, Quote(found.passage, found.span, found.text), verbatim=True)
         for found in quoted
+    ]
+
+
+def _passages(read: Sequence[_Read], evidence: Sequence[Evidence]) -> list[Passage]:
+    return [
+        _passage(each.chunk, passage_match(evidence, number)) for number, each in enumerate(read)
     ]
 
 

@@ -34,6 +34,9 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/versions/{id}/original``          the original's bytes
 ``GET /v1/ingestion``                       -> IngestionStatus
 ``POST /v1/ingestion/runs``                 StartRun -> RunView
+``POST /v1/ingestion/runs/{run_id}``        pause, resume, cancel or retry -> RunView
+``PUT /v1/ingestion/sources/{id}/schedule``  when a source is gone over
+``PUT /v1/ingestion/uploads/{name}``        the bytes of a document
 ``GET /v1/audit/entries``                   ?after=&limit= and filters -> AuditPage
 ``GET /v1/audit/overview``                  filters -> AuditOverview
 ``GET /v1/audit/state``                     -> RecordState

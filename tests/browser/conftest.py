@@ -79,7 +79,8 @@ class Log:
         ]
 
 
-@pytest.fixture(scope="session")
+# Not of the session: while it is open, its event loop counts as running in the main thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:

@@ -60,5 +60,5 @@ def test_without_anything_before_it_a_follow_up_is_left_as_it_is() -> None:
 def test_whatever_is_asked_the_question_itself_is_never_lost(
     question: str, earlier: list[str]
 ) -> None:
-    assert stand_alone(question, earlier).endswith(question.strip() or question)
+    assert question.strip() in stand_alone(question, earlier)
     assert points_back(question) in {True, False}

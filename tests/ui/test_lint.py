@@ -15,7 +15,7 @@ FORBIDDEN_PYTHON = {
     "frames": r"st\.(components\.v1|iframe)|\.iframe\(",
     "map tiles": r"st\.(map|pydeck_chart)",
     "markdown": r"\b\w+\.(markdown|write|write_stream|chat_message|latex)\(",
-    "media without a session": r"st\.(image|pdf|video|audio|download_button|file_uploader)\(",
+    "media without a session": r"st\.(image|pdf|video|audio|download_button)\(",
     "a session kept by Streamlit": r"st\.(login|user)\b",
 }
 FORBIDDEN_SCRIPT = {

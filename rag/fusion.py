@@ -17,7 +17,7 @@ class Weights:
 
     dense: float = 0.3
     closeness: float = 0.3
-    document: float = 0.8
+    document: float = 1.0
     reference: float = 0.1
 
 

@@ -235,9 +235,8 @@ class Plans(Part):
             return unseen or 0, connection.scalar(counted.where(*everything)) or 0
 
     def _unseen(self, source_id: SourceId, run_id: RunId) -> tuple[sql.ColumnElement[bool], ...]:
-        known, run = tables.known_file, tables.run
-        sequence = sql.select(run.c.sequence).where(run.c.run_id == run_id).scalar_subquery()
-        return known.c.source_id == source_id, known.c.seen_in < sequence
+        known = tables.known_file
+        return known.c.source_id == source_id, known.c.seen_in < _sequence_of(run_id)
 
     def refuse_file(
         self,
@@ -255,8 +254,6 @@ class Plans(Part):
 
         A document it has stays as it is: the file is known to differ from it from now on.
         """
-        run = tables.run
-        sequence = sql.select(run.c.sequence).where(run.c.run_id == run_id).scalar_subquery()
         with self._database.writing() as connection:
             write_known_file(
                 connection,
@@ -268,7 +265,7 @@ class Plans(Part):
                 reason=tables.plain(reason),
                 detail=tables.plain(detail),
                 quarantined_at=self._clock(),
-                seen_in=sequence,
+                seen_in=_sequence_of(run_id),
             )
             write_outcome(connection, run_id, outcome)
 
@@ -283,8 +280,6 @@ class Plans(Part):
         modified_ns: int,
     ) -> None:
         """Note that a file needs no version of its own: it is a container, or has not changed."""
-        run = tables.run
-        sequence = sql.select(run.c.sequence).where(run.c.run_id == run_id).scalar_subquery()
         with self._database.writing() as connection:
             write_known_file(
                 connection,
@@ -296,7 +291,7 @@ class Plans(Part):
                 reason=None,
                 detail=None,
                 quarantined_at=None,
-                seen_in=sequence,
+                seen_in=_sequence_of(run_id),
             )
             write_outcome(connection, run_id, outcome)
 
@@ -321,6 +316,11 @@ class Plans(Part):
                 )
                 for table in (tables.version, tables.known_file, tables.run_file)
             )
+
+
+def _sequence_of(run_id: RunId) -> sql.ScalarSelect[int]:
+    run = tables.run
+    return sql.select(run.c.sequence).where(run.c.run_id == run_id).scalar_subquery()
 
 
 def _planned(row: sql.Row[Any]) -> PlannedFile:

@@ -6,9 +6,6 @@ from pathlib import Path
 import click
 
 from audit.events import DataExported
-from corpus.catalog import Catalog
-from corpus.documents import DocumentId
-from corpus.errors import UnknownDocument
 from muniment.running import make_data_folder
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record
@@ -35,7 +32,7 @@ def export_feedback(settings: Settings, output: Path) -> None:
         closing(open_catalog(settings)) as catalog,
     ):
         judged = FeedbackBook(identity.store).judged()
-        lines = list(as_questions(judged, lambda found: _path(catalog, found)))
+        lines = list(as_questions(judged, catalog))
         record.append(DataExported(operator(), "feedback", len(lines)))
     output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     helpful = sum(each.feedback.helpful for each in judged)
@@ -45,11 +42,3 @@ def export_feedback(settings: Settings, output: Path) -> None:
             f"questions for evaluation, written to {output}."
         )
     )
-
-
-def _path(catalog: Catalog, document_id: str) -> str:
-    try:
-        versions = catalog.versions_of(DocumentId(document_id))
-    except UnknownDocument:
-        return ""
-    return versions[-1].path if versions else ""

@@ -1,11 +1,14 @@
 """What readers think of answers, and the questions for evaluation that come of it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, select
 
+from corpus.catalog import Catalog
+from corpus.documents import DocumentId
+from corpus.errors import UnknownDocument
 from rag.contract import Answer, Feedback, Outcome
 from rag.store import Clock, Store, feedback, turns, utc_now
 
@@ -85,7 +88,7 @@ class FeedbackBook:
         ]
 
 
-def as_questions(judged: list[Judged], path_of: Callable[[str], str]) -> Iterator[str]:
+def as_questions(judged: list[Judged], catalog: Catalog) -> Iterator[str]:
     """Yield a line for `muniment evaluate --questions` for every judgement that says enough.
 
     An answer called helpful is expected again with the documents it cited; one that was not is
@@ -94,14 +97,14 @@ def as_questions(judged: list[Judged], path_of: Callable[[str], str]) -> Iterato
 
     Args:
         judged: Judged answers.
-        path_of: Returns the path of a document by its id; empty where it is gone.
+        catalog: Knows the paths of documents; what is gone from it is left out.
     """
     for number, each in enumerate(judged, start=1):
         expected = _expected(each)
         if expected is None:
             continue
         document_id, page = expected
-        path = path_of(document_id) if document_id else None
+        path = _path(catalog, document_id) if document_id else None
         if path == "":
             continue
         yield json.dumps(
@@ -118,6 +121,15 @@ def as_questions(judged: list[Judged], path_of: Callable[[str], str]) -> Iterato
             },
             ensure_ascii=False,
         )
+
+
+def _path(catalog: Catalog, document_id: str) -> str:
+    """Return where a document stands now; empty where it is gone."""
+    try:
+        versions = catalog.versions_of(DocumentId(document_id))
+    except UnknownDocument:
+        return ""
+    return versions[-1].path if versions else ""
 
 
 def _expected(each: Judged) -> tuple[str | None, int | None] | None:

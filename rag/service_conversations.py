@@ -8,7 +8,6 @@ from starlette.responses import Response
 from audit.events import ConversationShared, DataExported, FeedbackGiven
 from corpus.access import Principal
 from corpus.documents import DocumentId, VersionId
-from corpus.errors import UnknownDocument
 from rag.contract import Conversation, Feedback, Rename, Share
 from rag.conversations import NOT_FOUND
 from rag.errors import NotFound, UnknownAccount
@@ -111,7 +110,7 @@ def give_feedback(running: InService, principal: Reader, turn_id: str, given: Fe
 def export_feedback(running: InService, auditor: Auditor) -> Response:
     """Hand out judged answers as questions for evaluation, one a line."""
     parts = running.parts
-    lines = list(as_questions(running.feedback.judged(), lambda found: _path(parts, found)))
+    lines = list(as_questions(running.feedback.judged(), parts.catalog))
     parts.record.append(DataExported(auditor.name, "feedback", len(lines)))
     return Response(
         "".join(f"{line}\n" for line in lines),
@@ -143,11 +142,3 @@ def _check_readable(parts: ServiceParts, principal: Principal, document_id: str)
     versions = parts.catalog.versions_of(DocumentId(document_id))
     if not any(parts.gate.may_read(principal, VersionId(one.version_id)) for one in versions):
         raise NotFound(NOT_FOUND)
-
-
-def _path(parts: ServiceParts, document_id: str) -> str:
-    try:
-        versions = parts.catalog.versions_of(DocumentId(document_id))
-    except UnknownDocument:
-        return ""
-    return versions[-1].path if versions else ""

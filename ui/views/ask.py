@@ -32,6 +32,7 @@ from ui.errors import NotFound
 from ui.session import client, local_time, now, person
 from ui.text import label
 from ui.views import threads
+from ui.views.leafing import leaf
 
 EXAMPLES = (
     "How soon must a complaint be acknowledged?",
@@ -438,9 +439,7 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
     page = int(wanted) - 1 if wanted.isdecimal() else cited_page
     page = min(max(page, 0), count - 1)
     with st.container(horizontal=True, vertical_alignment="center", key="evidence-pages"):
-        _turn_page("Page back", ":material/chevron_left:", page - 1, disabled=page == 0)
-        st.caption(f"Page {page + 1} of {count}", width="content")
-        _turn_page("Page on", ":material/chevron_right:", page + 1, disabled=page + 1 >= count)
+        leaf(page + 1, count)
         st.space("stretch")
         close_up = False
         if place.corner and page == cited_page:
@@ -465,22 +464,6 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
         fit=True,
         key="page-view",
     )
-
-
-def _turn_page(text: str, icon: str, page: int, *, disabled: bool) -> None:
-    st.button(
-        text,
-        key=f"turn-{text}",
-        icon=icon,
-        type="tertiary",
-        disabled=disabled,
-        on_click=_go_to_page,
-        args=(page,),
-    )
-
-
-def _go_to_page(page: int) -> None:
-    st.query_params["page"] = str(page + 1)
 
 
 def _foot(place: Place, passage: PassageView) -> None:

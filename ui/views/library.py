@@ -9,6 +9,7 @@ from ui.components.marking import marking_banner
 from ui.errors import NotFound
 from ui.session import client, local_time, person
 from ui.text import label
+from ui.views.leafing import leaf
 
 PAGE_SIZE = 50
 
@@ -170,33 +171,13 @@ def _leaf_through(version: DocumentSummary) -> None:
     wanted = st.query_params.get("page", "")
     page = min(max(int(wanted) if wanted.isdecimal() else 1, 1), version.page_count)
     with st.container(horizontal=True, vertical_alignment="center", key="evidence-pages"):
-        _turn_page("Page back", ":material/chevron_left:", page - 1, disabled=page == 1)
-        st.caption(f"Page {page} of {version.page_count}", width="content")
-        _turn_page(
-            "Page on", ":material/chevron_right:", page + 1, disabled=page == version.page_count
-        )
+        leaf(page, version.page_count)
     page_view(
         version.version_id,
         page - 1,
         alternative=f"Page {page} of {version.title}",
         key="library-page-view",
     )
-
-
-def _turn_page(text: str, icon: str, page: int, *, disabled: bool) -> None:
-    st.button(
-        text,
-        key=f"turn-{text}",
-        icon=icon,
-        type="tertiary",
-        disabled=disabled,
-        on_click=_go_to_page,
-        args=(page,),
-    )
-
-
-def _go_to_page(page: int) -> None:
-    st.query_params["page"] = str(page)
 
 
 def _close() -> None:

@@ -11,6 +11,7 @@ RagError
 ├── TooManyAttempts    wait before the next sign-in
 ├── InvalidPassword    a new password that is too short or too common
 ├── UnknownAccount     no account of this name
+│   └── AccountDisabled  there is one, and it is locked
 ├── AccountExists      the name is taken
 ├── Unusable           what was sent cannot be used, though its form is right
 ├── KeptByHold         a legal hold keeps what was to be deleted
@@ -69,6 +70,10 @@ class InvalidPassword(RagError):
 
 class UnknownAccount(RagError):
     """No account of this name."""
+
+
+class AccountDisabled(UnknownAccount):
+    """An account that a directory or an operator has locked."""
 
 
 class AccountExists(RagError):

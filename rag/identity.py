@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from corpus.access import Principal
 from rag.errors import (
+    AccountDisabled,
     AccountExists,
     InvalidPassword,
     NotSignedIn,
@@ -82,6 +83,7 @@ class Account:
     groups: frozenset[str]
     roles: frozenset[str]
     created_at: datetime
+    disabled_by: str = ""
 
 
 class Identity:
@@ -155,6 +157,11 @@ class Identity:
         name = _checked_name(name)
         checked_groups, checked_roles = _checked_groups(groups), _checked_roles(roles)
         password_hash = self._hash(_checked_password(password, name))
+        return self._insert_account(name, password_hash, checked_groups, checked_roles)
+
+    def _insert_account(
+        self, name: str, password_hash: str, groups: frozenset[str], roles: frozenset[str]
+    ) -> Account:
         account_id, now = str(uuid.uuid4()), self._clock()
         with self._store.writing.begin() as connection:
             taken = connection.execute(
@@ -172,9 +179,9 @@ class Identity:
                     created_at=now,
                 )
             )
-            _write_names(connection, account_groups, account_id, checked_groups)
-            _write_names(connection, account_roles, account_id, checked_roles)
-        return Account(name, checked_groups, checked_roles, now)
+            _write_names(connection, account_groups, account_id, groups)
+            _write_names(connection, account_roles, account_id, roles)
+        return Account(name, groups, roles, now)
 
     def accounts(self) -> list[Account]:
         """Return all accounts that have not been removed, by name."""
@@ -188,6 +195,7 @@ class Identity:
                     _names(connection, account_groups, row.account_id),
                     _names(connection, account_roles, row.account_id),
                     row.created_at,
+                    row.disabled_by or "",
                 )
                 for row in rows
             ]
@@ -218,6 +226,44 @@ class Identity:
         with self._store.writing.begin() as connection:
             account_id = _account(connection, name).account_id
             _write_names(connection, account_roles, account_id, checked)
+
+    def disable_account(self, name: str, *, by: str) -> None:
+        """Lock an account: its sessions end now, its tokens are refused, everything else stays.
+
+        Args:
+            name: The account's name.
+            by: Who locks it: a directory, or an operator. Locked twice stays with the first.
+        """
+        with self._store.writing.begin() as connection:
+            account_id = _account(connection, name).account_id
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.account_id == account_id, accounts.c.disabled_at.is_(None))
+                .values(disabled_at=self._clock(), disabled_by=by)
+            )
+            connection.execute(delete(sessions).where(sessions.c.account_id == account_id))
+
+    def enable_account(self, name: str, *, by: str) -> bool:
+        """Unlock what the same one locked; say whether the account is open afterwards."""
+        with self._store.writing.begin() as connection:
+            account = _account(connection, name)
+            if account.disabled_at is not None and account.disabled_by != by:
+                return False
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.account_id == account.account_id)
+                .values(disabled_at=None, disabled_by=None)
+            )
+        return True
+
+    def add_directory_account(self, name: str) -> Account:
+        """Add an account that no password opens, until an operator gives it one.
+
+        Raises:
+            AccountExists: The name is or was somebody's.
+            RagError: The name cannot be used.
+        """
+        return self._insert_account(_checked_name(name), "", frozenset(), frozenset())
 
     def remove_account(self, name: str) -> None:
         """Remove an account: its sessions end now, its name stays taken."""
@@ -257,7 +303,8 @@ class Identity:
             account = _find_account(connection, name)
         if not self._password_fits(account.password_hash if account else "", password):
             raise SignInRefused("Name or password is wrong.")
-        if account is None:  # the hash of nobody was guessed; it opens nothing
+        if account is None or account.disabled_at is not None or not account.password_hash:
+            # A locked account is refused like a wrong password; the hash of nobody opens nothing.
             raise SignInRefused("Name or password is wrong.")
         with self._store.reading.begin() as connection:
             principal = _principal(connection, account)
@@ -285,7 +332,7 @@ class Identity:
             UnknownAccount: There is no account of this name.
         """
         with self._store.writing.begin() as connection:
-            account = _account(connection, name)
+            account = _open_account(connection, name)
             return self._open_session(connection, account.account_id, COMMAND_LINE_SESSION)[0]
 
     def principal_of(self, token: str) -> Principal:
@@ -299,7 +346,11 @@ class Identity:
             row = connection.execute(
                 select(sessions, accounts.c.name)
                 .join(accounts, accounts.c.account_id == sessions.c.account_id)
-                .where(sessions.c.token_hash == _token_hash(token), accounts.c.removed_at.is_(None))
+                .where(
+                    sessions.c.token_hash == _token_hash(token),
+                    accounts.c.removed_at.is_(None),
+                    accounts.c.disabled_at.is_(None),
+                )
             ).first()
             if row is None or now >= row.expires_at or now >= row.seen_at + self._idle:
                 raise NotSignedIn("You are not signed in, or your session has ended. Sign in.")
@@ -329,10 +380,10 @@ class Identity:
             UnknownAccount: There is no account of this name.
         """
         with self._store.reading.begin() as connection:
-            return _principal(connection, _account(connection, name))
+            return _principal(connection, _open_account(connection, name))
 
     def current(self, principal: Principal) -> Principal | None:
-        """Return somebody as they are now; None when the account is no more."""
+        """Return somebody as they are now; None when the account is locked or no more."""
         try:
             return self.principal_named(principal.name)
         except UnknownAccount:
@@ -438,6 +489,15 @@ def _account(connection: Connection, name: str) -> Row[tuple[object, ...]]:
     found = _find_account(connection, name)
     if found is None:
         raise UnknownAccount(f"There is no account {name!r}. `muniment user list` shows them all.")
+    return found
+
+
+def _open_account(connection: Connection, name: str) -> Row[tuple[object, ...]]:
+    found = _account(connection, name)
+    if found.disabled_at is not None:
+        raise AccountDisabled(
+            f"The account {found.name!r} is locked by {found.disabled_by}; it reads nothing."
+        )
     return found
 
 

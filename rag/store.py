@@ -74,6 +74,8 @@ accounts = Table(
     Column("password_hash", String(300), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("removed_at", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
+    Column("disabled_by", String(80)),
 )
 
 account_groups = Table(
@@ -200,6 +202,49 @@ api_tokens = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("used_at", UtcDateTime),
 )
+
+directory_people = Table(
+    "directory_people",
+    metadata,
+    Column("origin", String(80), primary_key=True),
+    Column("person_id", String(200), primary_key=True),
+    Column("external_id", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("display", String(200), nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("account_id", String(36), ForeignKey("accounts.account_id"), unique=True),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+"""People as a directory names them. Without an account: a name that somebody else has here."""
+
+directory_groups = Table(
+    "directory_groups",
+    metadata,
+    Column("origin", String(80), primary_key=True),
+    Column("group_id", String(200), primary_key=True),
+    Column("external_id", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+directory_members = Table(
+    "directory_members",
+    metadata,
+    Column("origin", String(80), primary_key=True),
+    Column("group_id", String(200), primary_key=True),
+    Column("member_id", String(200), primary_key=True),
+)
+"""Members by the directory's ids: of people, and of groups in groups."""
+
+directory_runs = Table(
+    "directory_runs",
+    metadata,
+    Column("origin", String(80), primary_key=True),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("said", Text, nullable=False),
+)
+"""How the last synchronisation of each directory ended."""
 
 turn_events = Table(
     "turn_events",

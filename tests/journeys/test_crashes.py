@@ -27,13 +27,15 @@ from tests.ingest import making
 CANARY = "xylophone-7731-quetzal"
 FILINGS = ("FOOTLOCKER_2022_8K_dated-2022-05-20.pdf", "AMCOR_2022_8K_dated-2022-07-01.pdf")
 LONG_FILINGS = (*FILINGS, "FOOTLOCKER_2022_8K_dated_2022-08-19.pdf", "AMCOR_2023Q4_EARNINGS.pdf")
-ANSWER_SECONDS = 240
+ANSWER_SECONDS = 900
+"""A stage alone takes seconds; on a machine that is busy with other things, minutes."""
 LEAST_SECONDS = 0.5
 SHARE = 0.2
 """Of an undisturbed stage's time, growing from kill to kill: most stages are killed several
 times before their end, and all come to one."""
 KILLS_A_STAGE = 8
 KILLS = int(os.environ.get("CRASH_KILLS", "50"))
+SEED = int(os.environ.get("CRASH_SEED", "2001"))
 KEPT_MODEL = CHECKOUT / "data" / "cache" / "embedding"
 """Converted once; worlds are given a copy of it where there is one."""
 
@@ -303,4 +305,4 @@ def test_fifty_kills_leave_what_an_undisturbed_run_leaves(tmp_path: Path) -> Non
     if not filings:
         pytest.skip("the filings are not here; set MUNIMENT_EVAL_DATA to the evaluation data")
 
-    prove(tmp_path, filings, KILLS, seed=2_000)
+    prove(tmp_path, filings, KILLS, SEED)

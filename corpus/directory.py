@@ -71,6 +71,15 @@ class Directory(Permissions):
                 move_epoch(connection)
         return len(added), len(known - wanted)
 
+    def memberships(self, origin: str) -> set[tuple[str, Named]]:
+        """Return who is directly in which group by one origin."""
+        table = tables.group_member
+        query = sql.select(table).where(table.c.origin == origin)
+        with self._database.reading() as connection:
+            return {
+                (row.group_name, Named.of_key(row.member)) for row in connection.execute(query)
+            }
+
     def groups(self) -> dict[str, list[Named]]:
         """Return every group that the catalog keeps, with its direct members."""
         table = tables.group_member

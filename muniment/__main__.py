@@ -40,6 +40,9 @@ COMMANDS: Final = {
     "source": Entry("muniment.source_commands", "source", "Places that documents come from."),
     "access": Entry("muniment.access_commands", "access", "Who may read what, and why."),
     "index": Entry("muniment.index_commands", "index", "Build what is searched anew."),
+    "directory": Entry(
+        "muniment.directory_commands", "directory", "People and groups from elsewhere."
+    ),
     "user": Entry("muniment.user_commands", "user", "People who may sign in."),
     "audit": Entry("muniment.audit_commands", "audit", "Show, verify and export the record."),
     "hold": Entry("muniment.hold_commands", "hold", "What must be kept, whatever its term."),

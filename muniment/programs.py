@@ -12,6 +12,7 @@ from importlib.metadata import version
 from audit.events import SystemStarted, SystemStopped
 from ingest.worker import Worker
 from muniment.assembly import MEBIBYTE, House, open_house
+from muniment.directories import in_step
 from muniment.keeping import disposing
 from muniment.listening import serve_application
 from muniment.record_exports import exporting
@@ -31,6 +32,7 @@ def serve_rag(settings: Settings, *, host: str) -> None:
         _on_record(house),
         exporting(house.record, settings),
         disposing(settings, house.record),
+        in_step(house),
         working(house),
     ):
         serve_application(

@@ -94,6 +94,22 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the programs log: debug, info, warning or error."
     )
+    directory: str = Field(
+        "",
+        description="Where people and groups come from: a folder of CSV files, or ldaps://server.",
+    )
+    directory_options: str = Field(
+        "", description="TOML file of how an LDAP directory is read, with its password."
+    )
+    directory_seconds: int = Field(
+        60, ge=10, description="How often the service brings itself into step with the directory."
+    )
+    directory_percent: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description="A directory that would lock more than this share of its people is stopped.",
+    )
     markings: str = Field(
         "",
         description="Protective markings from the lowest to the highest, separated by commas.",
@@ -259,6 +275,7 @@ class Settings(BaseSettings):
             self.database_url,
             self.record_database_url,
             self.witness_url,
+            self.directory if "://" in self.directory else "",
             f"tcp://{self.checkpoint_syslog}" if ":" in self.checkpoint_syslog else "",
         )
         named = [urlsplit(url).hostname or "" for url in urls if url]

@@ -13,6 +13,8 @@ RagError
 ├── UnknownAccount     no account of this name
 │   └── AccountDisabled  there is one, and it is locked
 ├── AccountExists      the name is taken
+├── DirectoryInvalid   a directory that cannot be read, or does not say whom it means
+├── DirectoryStopped   a directory would take access from too many at once
 ├── Unusable           what was sent cannot be used, though its form is right
 ├── KeptByHold         a legal hold keeps what was to be deleted
 ├── RerankerInvalid    a folder that holds no cross-encoder
@@ -50,6 +52,14 @@ class NotAllowed(RagError):
 
 class NotFound(RagError):
     """No such thing, or none that this person may know of."""
+
+
+class DirectoryInvalid(RagError):
+    """A directory that cannot be read, or of which it is not clear whom it means."""
+
+
+class DirectoryStopped(RagError):
+    """A directory would take access from too many people at once."""
 
 
 class Unusable(RagError):

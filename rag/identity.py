@@ -154,7 +154,7 @@ class Identity:
             InvalidPassword: The password is too short or too easy.
             RagError: The name, a group or a role cannot be used.
         """
-        name = _checked_name(name)
+        name = checked_name(name)
         checked_groups, checked_roles = _checked_groups(groups), _checked_roles(roles)
         password_hash = self._hash(_checked_password(password, name))
         return self._insert_account(name, password_hash, checked_groups, checked_roles)
@@ -165,7 +165,7 @@ class Identity:
         account_id, now = str(uuid.uuid4()), self._clock()
         with self._store.writing.begin() as connection:
             taken = connection.execute(
-                select(accounts.c.removed_at).where(accounts.c.name_key == _key(name))
+                select(accounts.c.removed_at).where(accounts.c.name_key == comparable(name))
             ).first()
             if taken is not None:
                 was = "belonged to an account that was removed" if taken.removed_at else "is taken"
@@ -174,7 +174,7 @@ class Identity:
                 insert(accounts).values(
                     account_id=account_id,
                     name=name,
-                    name_key=_key(name),
+                    name_key=comparable(name),
                     password_hash=password_hash,
                     created_at=now,
                 )
@@ -263,7 +263,7 @@ class Identity:
             AccountExists: The name is or was somebody's.
             RagError: The name cannot be used.
         """
-        return self._insert_account(_checked_name(name), "", frozenset(), frozenset())
+        return self._insert_account(checked_name(name), "", frozenset(), frozenset())
 
     def remove_account(self, name: str) -> None:
         """Remove an account: its sessions end now, its name stays taken."""
@@ -466,13 +466,14 @@ def _wait_after(failures: int) -> timedelta:
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << doublings))
 
 
-def _key(name: str) -> str:
+def comparable(name: str) -> str:
+    """Return a name in the form in which names are compared."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def _name_hash(name: str) -> str:
     # Attempts are counted for names nobody has, too; what was typed there may be a password.
-    return hashlib.sha256(_key(name).encode()).hexdigest()
+    return hashlib.sha256(comparable(name).encode()).hexdigest()
 
 
 def _token_hash(token: str) -> str:
@@ -481,7 +482,9 @@ def _token_hash(token: str) -> str:
 
 def _find_account(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
     return connection.execute(
-        select(accounts).where(accounts.c.name_key == _key(name), accounts.c.removed_at.is_(None))
+        select(accounts).where(
+            accounts.c.name_key == comparable(name), accounts.c.removed_at.is_(None)
+        )
     ).first()
 
 
@@ -530,7 +533,12 @@ def _forget_attempts(connection: Connection, name: str) -> None:
     )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name as an account can have it.
+
+    Raises:
+        RagError: No account can have it.
+    """
     name = unicodedata.normalize("NFKC", name).strip()
     if not 1 <= len(name) <= MAXIMUM_NAME_CHARACTERS or not all(
         character.isalnum() or character in "._-@" for character in name
@@ -563,6 +571,6 @@ def _checked_password(password: str, name: str) -> str:
             f"(and at most {MAXIMUM_PASSWORD_CHARACTERS})."
         )
     plain = password.casefold()
-    if plain in TOO_EASY or len(set(plain)) < 4 or plain.strip() == _key(name):
+    if plain in TOO_EASY or len(set(plain)) < 4 or plain.strip() == comparable(name):
         raise InvalidPassword("This password is too easy to guess. Choose another one.")
     return password

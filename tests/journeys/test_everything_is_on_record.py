@@ -27,6 +27,7 @@ from corpus.documents import Version
 from corpus.holds import Holds
 from muniment.__main__ import COMMANDS, cli
 from rag.conversations import Conversations
+from rag.directory_book import DirectoryBook
 from rag.feedback import FeedbackBook
 from rag.identity import Identity
 from rag.tokens import ApiTokens
@@ -299,6 +300,7 @@ def test_what_is_shown_elsewhere_is_shown_there(route: str) -> None:
 
 
 COMMANDS_ON_RECORD: dict[str, tuple[str, tuple[str, ...]]] = {
+    "directory sync": ("admin.user.change", ()),
     "user add": ("admin.user.change", ("bea", "--password", PASSWORD)),
     "user password": ("admin.user.change", ("ada", "--password", f"{PASSWORD} too")),
     "user groups": ("admin.user.change", ("ada", "fees")),
@@ -349,6 +351,7 @@ QUIET_COMMANDS = {
     "access remove": "writes acl.change through the same function as allow and deny",
     "access explain": "writes access.explain; needs a document",
     "access break-glass": "writes access.break_glass; needs a document",
+    "directory status": "how the last synchronisation ended, for whoever owns the data folder",
     "user list": "names, groups and roles, for whoever owns the data folder",
     "user token list": "labels of tokens, never the tokens",
     "user token revoke": "writes admin.user.change; needs a token",
@@ -400,9 +403,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_command_leaves_its_event(prepared: Path, tmp_path: Path, command: str) -> None:
     event, arguments = COMMANDS_ON_RECORD[command]
     (tmp_path / "documents").mkdir()
+    (tmp_path / "people.csv").write_text("name\nbea\n")
     shutil.copytree(prepared, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock", "socket"))
     names = {"folder": tmp_path / "documents", "out": tmp_path / "out"}
-    environment = {"MUNIMENT_DATA": str(tmp_path / "data"), "MUNIMENT_MARKINGS": "OFFICIAL"}
+    environment = {
+        "MUNIMENT_DATA": str(tmp_path / "data"),
+        "MUNIMENT_MARKINGS": "OFFICIAL",
+        "MUNIMENT_DIRECTORY": str(tmp_path),
+    }
     count = len(on_record(tmp_path))
 
     words = [*command.split(), *(each.format(**names) for each in arguments)]
@@ -470,6 +478,7 @@ WRITERS: dict[type, dict[str, str]] = {
         "unshare": "conversation.share",
     },
     ApiTokens: {"make": "auth.token", "revoke": "auth.token"},
+    DirectoryBook: {"replace": "admin.user.change"},
     FeedbackBook: {"give": "rag.feedback"},
 }
 """Methods that write to a store, and the event their callers put on record first."""
@@ -505,6 +514,7 @@ QUIET_WRITERS: dict[type, dict[str, str]] = {
         "rename": "a name for one's own list",
     },
     ApiTokens: {"holder_of": "notes when a token was last used"},
+    DirectoryBook: {"note_run": "how a synchronisation ended; its changes are on record"},
     FeedbackBook: {},
 }
 """Methods that write and leave no event, each with the reason."""

@@ -36,7 +36,7 @@ class Principal:
         name: The account's name.
         groups: Names of the groups that the account itself is in, now. The catalog adds those
             it keeps and those that contain these.
-        roles: What the person may do besides reading: "administrator", "auditor".
+        roles: What the person may do, as `rag.roles` names it; none of them opens a document.
         kind: A person or a service account.
     """
 

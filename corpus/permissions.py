@@ -411,6 +411,14 @@ class Permissions(Part):
             owners = {Named.of_key(key) for key in connection.scalars(query)}
             return not owners.isdisjoint(names_of(connection, principal))
 
+    def owned_sources(self, principal: Principal) -> frozenset[SourceId]:
+        """Return the sources that somebody owns, by name or by group."""
+        owner = tables.source_owner
+        with self._database.reading() as connection:
+            names = names_of(connection, principal)
+            rows = connection.execute(sql.select(owner.c.source_id, owner.c.principal))
+            return frozenset(row.source_id for row in rows if Named.of_key(row.principal) in names)
+
     def set_marking_rules(self, source_id: SourceId, rules: dict[str, str]) -> int:
         """Mark the files of a source by patterns; return how many came under another list.
 

@@ -66,7 +66,7 @@ def read_samples(declaration: Path = DECLARATION) -> Samples:
                 name=account["name"],
                 description=account.get("description", ""),
                 groups=tuple(account["groups"]),
-                roles=tuple(account.get("roles", [])),
+                roles=tuple(account["roles"]),
             )
             for account in declared["accounts"]
         ),
@@ -95,12 +95,19 @@ def add_sample_accounts(samples: Samples, identity: Identity, record: AuditLog, 
     in between leaves no account whose password nobody knows.
     """
     if identity.accounts():
+        identity.excuse_samples(_made_earlier(samples, data))
         return
     passwords = {account.name: secrets.token_urlsafe(9) for account in samples.accounts}
     _write_private(data / ACCOUNTS_FILE, _accounts_text(samples, passwords))
     for account in samples.accounts:
         record.append(UserChanged(actor=ACTOR, name=account.name, change="sample account added"))
         identity.add_account(account.name, passwords[account.name], account.groups, account.roles)
+    identity.excuse_samples(list(passwords))
+
+
+def _made_earlier(samples: Samples, data: Path) -> set[str]:
+    """Names of sample accounts that an earlier start made here, by the file it left."""
+    return {name for name, _, _ in sample_passwords(data)} & {one.name for one in samples.accounts}
 
 
 def sample_passwords(data: Path) -> list[tuple[str, str, str]]:

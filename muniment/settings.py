@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     session_hours: int = Field(
         12, ge=1, description="Hours after which a person must sign in again."
     )
+    administrators_need_code: bool = Field(
+        default=True,
+        description="Administrators act only with a second factor; sample accounts are let off.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the programs log: debug, info, warning or error."
     )

@@ -12,6 +12,7 @@ from corpus.catalog import Catalog
 from corpus.holds import Holds
 from muniment.recording import signer_of, witnesses_of
 from muniment.settings import Settings
+from rag.contract import Role
 from rag.conversations import Conversations
 from rag.identity import Identity
 
@@ -38,6 +39,7 @@ def open_identity(settings: Settings) -> Identity:
         clock=utc_now,
         idle=timedelta(minutes=settings.session_idle_minutes),
         longest=timedelta(hours=settings.session_hours),
+        need_code={Role.ADMINISTRATOR} if settings.administrators_need_code else (),
     )
 
 

@@ -29,7 +29,8 @@ from muniment.samples import (
 )
 from muniment.settings import Settings, child_environment
 from muniment.silence import environment as silent_environment
-from muniment.stores import open_catalog, open_identity, open_record
+from muniment.stores import open_catalog, open_identity, open_record, utc_now
+from rag.set_up import SetUp
 
 POLL_SECONDS = 0.3
 PROBE_SECONDS = 2.0
@@ -55,11 +56,12 @@ def bring_up(settings: Settings, *, samples: bool, console: Console) -> None:
             plan = _plan(settings)
             _check(settings, plan)
             run_ids = _prepare(settings, samples=samples)
+            code = _set_up_code(settings)
             site = _build(settings, plan, console)
             try:
                 site.start()
                 if site.wait_until_ready(stop, run_ids):
-                    _announce(settings, console)
+                    _announce(settings, console, set_up_code=code)
                     site.watch(stop)
             finally:
                 console.print("Stopping …")
@@ -226,6 +228,12 @@ def _prepare(settings: Settings, *, samples: bool) -> list[RunId]:
         return [catalog.queue_run(source.source_id)]
 
 
+def _set_up_code(settings: Settings) -> str:
+    """Return the code that makes the first account; empty where there is one already."""
+    with closing(open_identity(settings)) as identity:
+        return SetUp(identity, clock=utc_now).offer()
+
+
 def _build(settings: Settings, plan: ModelPlan | None, console: Console) -> _Site:
     variables = settings.as_variables()
     # From here on nothing but the signer signs, also where no setting says so.
@@ -260,11 +268,17 @@ def _program(name: str, verb: str, environment: dict[str, str], log: Path) -> Ch
     return Child(name, command, environment, log)
 
 
-def _announce(settings: Settings, console: Console) -> None:
+def _announce(settings: Settings, console: Console, *, set_up_code: str) -> None:
     """Say where the page is, how to sign in, and how to stop."""
-    lines = ["", f"Muniment is ready: http://{_reachable(settings.host)}:{settings.port}"]
+    address = f"http://{_reachable(settings.host)}:{settings.port}"
+    lines = ["", f"Muniment is ready: {address}"]
     passwords = sample_passwords(settings.data)
-    if passwords:
+    if set_up_code:
+        lines += [
+            f"Nobody has an account yet. Make the first at {address}/set-up",
+            f"with this set-up code, good once and for a day: {set_up_code}",
+        ]
+    elif passwords:
         lines.append("Sign in as one of these sample people (name, password, who it is):")
         lines += [f"  {name:<10} {password}  {about}" for name, password, about in passwords]
         lines.append(f'Or ask in another terminal: {_command()} ask "…" --as {passwords[0][0]}')

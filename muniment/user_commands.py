@@ -10,10 +10,16 @@ from audit.events import UserChanged
 from audit.log import AuditLog
 from muniment.running import make_data_folder
 from muniment.settings import Settings
-from muniment.stores import open_identity, open_record
+from muniment.stores import open_identity, open_record, utc_now
 from muniment.terminal import example, operator, plain, print_json, split_names
+from rag.errors import AccountExists
 from rag.identity import Identity
+from rag.roles import GIVEN
+from rag.second_factor import SecondFactors
+from rag.set_up import SetUp
 from rag.tokens import SCOPES, ApiTokens
+
+ROLES = f"{', '.join(sorted(GIVEN))}."
 
 
 @click.group(epilog=example("muniment user add ada --groups partners,fees --roles auditor"))
@@ -45,7 +51,7 @@ def list_users(settings: Settings, *, as_json: bool) -> None:
 @user.command("add", epilog=example("muniment user add ada --groups partners,fees"))
 @click.argument("name")
 @click.option("--groups", default="", metavar="A,B", help="Groups the person is in.")
-@click.option("--roles", default="", metavar="A,B", help="administrator, auditor.")
+@click.option("--roles", default="reader", show_default=True, metavar="A,B", help=ROLES)
 @click.password_option(help="Asked for when left out; other users can see an option.")
 @click.pass_obj
 def add_user(settings: Settings, name: str, groups: str, roles: str, password: str) -> None:
@@ -80,6 +86,43 @@ def set_groups(settings: Settings, name: str, groups: tuple[str, ...]) -> None:
         record.append(UserChanged(actor=operator(), name=name, change=f"groups are now {listed}"))
         identity.set_groups(name, groups)
     click.echo(plain(f"The groups of {name} are: {listed}."))
+
+
+@user.command("roles", epilog=example("muniment user roles ada reader auditor"))
+@click.argument("name")
+@click.argument("roles", nargs=-1)
+@click.pass_obj
+def set_roles(settings: Settings, name: str, roles: tuple[str, ...]) -> None:
+    """Give a person exactly these roles; counts from the next request on."""
+    listed = ", ".join(sorted(roles)) or "none"
+    with _accounts(settings) as (identity, record):
+        record.append(UserChanged(actor=operator(), name=name, change=f"roles are now {listed}"))
+        identity.set_roles(name, roles)
+    click.echo(plain(f"The roles of {name} are: {listed}."))
+
+
+@user.command("set-up", epilog=example("muniment user set-up"))
+@click.pass_obj
+def make_set_up_code(settings: Settings) -> None:
+    """Print a new set-up code, by which the page makes the first account."""
+    with _accounts(settings) as (identity, record):
+        set_up = SetUp(identity, clock=utc_now)
+        if not set_up.wanted():
+            raise AccountExists("There are accounts already. `muniment user add` makes another.")
+        record.append(UserChanged(actor=operator(), name="", change="set-up code made"))
+        click.echo(set_up.offer())
+
+
+@user.command("forget-code", epilog=example("muniment user forget-code ada"))
+@click.argument("name")
+@click.pass_obj
+def forget_code(settings: Settings, name: str) -> None:
+    """Drop a person's authenticator, when both it and the recovery codes are lost."""
+    with _accounts(settings) as (identity, record):
+        change = "second factor dropped"
+        record.append(UserChanged(actor=operator(), name=name, change=change))
+        SecondFactors(identity, clock=utc_now).forget(name)
+    click.echo(plain(f"{name} signs in with the password alone until a new one is set up."))
 
 
 @user.command("remove", epilog=example("muniment user remove ada"))

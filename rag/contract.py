@@ -7,6 +7,12 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``POST /v1/session``                        SignIn -> Session
 ``GET /v1/session``                         -> Person
 ``DELETE /v1/session``                      sign out
+``GET /v1/sign-in``                         -> SignInWays
+``POST /v1/set-up``                         SetUpFirst -> Session
+``GET /v1/second-factor``                   -> FactorState
+``POST /v1/second-factor``                  Password -> FactorBegun
+``POST /v1/second-factor/confirmation``     Code -> RecoveryCodes
+``POST /v1/second-factor/removal``          Code -> 204
 ``POST /v1/ask``                            Ask -> Turn (running)
 ``GET /v1/turns/{turn_id}``                 -> Turn
 ``GET /v1/turns/{turn_id}/events``          server-sent events; resumes after ``Last-Event-ID``
@@ -70,14 +76,79 @@ class Wire(BaseModel):
 
 
 class SignIn(Wire):
-    """A name and a password."""
+    """A name and a password, and a code where the person has set one up."""
 
     name: str = Field(min_length=1, max_length=200)
     password: str = Field(min_length=1, max_length=1_000, repr=False)
+    code: str = Field(default="", max_length=40, repr=False)
+
+
+class SignInWays(Wire):
+    """How one may sign in here; shown to everybody."""
+
+    set_up: bool = Field(description="Nobody has an account yet: the set-up code makes the first.")
+    provider: str = Field(default="", description="Name of the identity provider, if there is one.")
+
+
+class SetUpFirst(Wire):
+    """The set-up code of the console, and the first administrator's name and password."""
+class Role(StrEnum):
+    """What somebody may do. No role opens a document; the access lists do, to readers."""
+
+    READER = "reader"
+    """Asks, and reads what the access lists admit."""
+    CONTRIBUTOR = "contributor"
+    """Uploads documents."""
+    OWNER = "owner"
+    """Owns a source: looks after it, and sees who can read it. Stands in the catalog."""
+    ADMINISTRATOR = "administrator"
+    """Configures; cannot read content."""
+    AUDITOR = "auditor"
+    """Reads the record; cannot configure."""
+    PRIVACY_OFFICER = "privacy-officer"
+    """Answers people about their data, and agrees to erasures."""
+
+
+
+    name: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
+    code: str = Field(min_length=1, max_length=200, repr=False)
 
 
 class Person(Wire):
     """Who is signed in."""
+class Password(Wire):
+    """One's password once more."""
+
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
+
+
+class Code(Wire):
+    """A code of one's authenticator app, or one for the day it is lost."""
+
+    code: str = Field(min_length=1, max_length=40, repr=False)
+
+
+class FactorState(Wire):
+    """Whether one is asked for a code."""
+
+    set_up: bool
+    needed_for: list[str] = Field(default=[], description="Roles that wait for one.")
+
+
+class FactorBegun(Wire):
+    """The secret of a new authenticator, this once."""
+
+    secret: str = Field(repr=False)
+    address: str = Field(repr=False, description="As authenticator apps read it from a picture.")
+
+
+class RecoveryCodes(Wire):
+    """Codes for the day the authenticator is lost, each good once; shown this once."""
+
+    codes: list[str] = Field(repr=False)
+
+
 
     name: str
     groups: list[str]

@@ -7,7 +7,9 @@ RagError
 ├── NotSignedIn        no session, or one that has ended
 ├── NotAllowed         signed in, but the role does not admit this
 ├── NotFound           no such thing, or none this person may know of
-├── SignInRefused      wrong name or password
+├── SignInRefused      wrong name, password or code
+├── ProviderRefused    what the identity provider sent proves nobody
+├── ProviderUnavailable  the identity provider does not answer
 ├── TooManyAttempts    wait before the next sign-in
 ├── InvalidPassword    a new password that is too short or too common
 ├── UnknownAccount     no account of this name
@@ -67,7 +69,25 @@ class Unusable(RagError):
 
 
 class SignInRefused(RagError):
-    """Wrong name or password."""
+    """Wrong name, password or code: one sentence for all, so that it tells none apart.
+
+    Args:
+        reason: What was wrong, for the record.
+        attempts: How many attempts in a row have failed, once there is a wait; else 0.
+    """
+
+    def __init__(self, reason: str = "wrong name or password", *, attempts: int = 0) -> None:
+        super().__init__("Name, password or code is wrong.")
+        self.reason = reason
+        self.attempts = attempts
+
+
+class ProviderRefused(RagError):
+    """What the identity provider sent proves nobody; the message says why, for operators."""
+
+
+class ProviderUnavailable(RagError):
+    """The identity provider does not answer, or not as it should."""
 
 
 class TooManyAttempts(RagError):

@@ -11,7 +11,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -20,6 +20,8 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from corpus.access import Principal
+from rag.codes import Method, has_factor, take_code
+from rag.contract import Role
 from rag.errors import (
     AccountDisabled,
     AccountExists,
@@ -30,19 +32,22 @@ from rag.errors import (
     TooManyAttempts,
     UnknownAccount,
 )
+from rag.roles import GIVEN, USUAL
 from rag.store import (
     Clock,
     Store,
     account_groups,
     account_roles,
     accounts,
+    claimed_groups,
     open_store,
+    provided_accounts,
+    recovery_codes,
+    second_factors,
     sessions,
     sign_in_attempts,
     utc_now,
 )
-
-ROLES: Final = frozenset({"administrator", "auditor"})
 
 MINIMUM_PASSWORD_CHARACTERS: Final = 12
 MAXIMUM_PASSWORD_CHARACTERS: Final = 1_000
@@ -96,6 +101,8 @@ class Identity:
         longest: A session this old has ended, used or not.
         hasher: argon2id; with larger parameters than before, a password is hashed anew at
             its next sign-in.
+        need_code: Roles that are held back from whoever signed in without a second factor;
+            sample accounts are let off.
     """
 
     def __init__(
@@ -106,6 +113,7 @@ class Identity:
         idle: timedelta = timedelta(minutes=30),
         longest: timedelta = timedelta(hours=12),
         hasher: PasswordHasher | None = None,
+        need_code: Collection[str] = (),
     ) -> None:
         self._store = store
         self._clock = clock
@@ -114,6 +122,7 @@ class Identity:
         self._hasher = hasher or PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
         self._seats = threading.BoundedSemaphore(PARALLEL_HASHES)
         self._nobody_hash = ""
+        self._need_code = frozenset(need_code)
 
     @classmethod
     def open(
@@ -124,9 +133,17 @@ class Identity:
         idle: timedelta = timedelta(minutes=30),
         longest: timedelta = timedelta(hours=12),
         hasher: PasswordHasher | None = None,
+        need_code: Collection[str] = (),
     ) -> "Identity":
         """Open the accounts in a database, making or upgrading its tables."""
-        return cls(open_store(url), clock=clock, idle=idle, longest=longest, hasher=hasher)
+        return cls(
+            open_store(url),
+            clock=clock,
+            idle=idle,
+            longest=longest,
+            hasher=hasher,
+            need_code=need_code,
+        )
 
     @property
     def store(self) -> Store:
@@ -142,7 +159,7 @@ class Identity:
         name: str,
         password: str,
         groups: Collection[str] = (),
-        roles: Collection[str] = (),
+        roles: Collection[str] = USUAL,
     ) -> Account:
         """Add an account.
 
@@ -257,13 +274,13 @@ class Identity:
         return True
 
     def add_directory_account(self, name: str) -> Account:
-        """Add an account that no password opens, until an operator gives it one.
+        """Add a reader's account that no password opens, until an operator gives it one.
 
         Raises:
             AccountExists: The name is or was somebody's.
             RagError: The name cannot be used.
         """
-        return self._insert_account(checked_name(name), "", frozenset(), frozenset())
+        return self._insert_account(checked_name(name), "", frozenset(), USUAL)
 
     def remove_account(self, name: str) -> None:
         """Remove an account: its sessions end now, its name stays taken."""
@@ -274,7 +291,15 @@ class Identity:
                 .where(accounts.c.account_id == account_id)
                 .values(removed_at=self._clock(), password_hash="")
             )
-            for table in (sessions, account_groups, account_roles):
+            for table in (
+                sessions,
+                account_groups,
+                account_roles,
+                claimed_groups,
+                second_factors,
+                recovery_codes,
+                provided_accounts,
+            ):
                 connection.execute(delete(table).where(table.c.account_id == account_id))
 
     def sign_in(
@@ -282,33 +307,43 @@ class Identity:
         name: str,
         password: str,
         *,
-        before_opening: Callable[[Principal], None] = lambda _principal: None,
+        code: str = "",
+        before_opening: Callable[[Principal, Method], None] = lambda _principal, _method: None,
     ) -> SignedInAs:
-        """Check a password and open a session.
+        """Check a password, and a code where the person has set one up, and open a session.
 
-        Unknown names cost the same time and lead to the same refusals as known ones.
+        Unknown names cost the same time and lead to the same refusals as known ones, and so
+        does a right password with a wrong code.
 
         Args:
             name: The account's name.
             password: Its password.
-            before_opening: Called once the password has proved right and before a session
-                exists; when it raises, none is opened.
+            code: Of the authenticator app, or one for the day it is lost; ignored where the
+                account asks for none.
+            before_opening: Called once all has proved right and before a session exists, with
+                the kind of code that was used; when it raises, none is opened.
 
         Raises:
-            SignInRefused: Wrong name or password.
+            SignInRefused: Wrong name, password or code.
             TooManyAttempts: Too many wrong passwords in a row; also for the right one.
         """
-        self._take_attempt(name)
+        failures = self._take_attempt(name)
+        attempts = failures if _wait_after(failures) else 0
+        account = self._account_proved(name, password)
+        if account is None:
+            raise SignInRefused(attempts=attempts)
+        method: Method = ""
+        with self._store.writing.begin() as connection:
+            asked = has_factor(connection, account.account_id)
+            if asked:
+                method = take_code(connection, account.account_id, code, self._clock())
+        if asked and not method:
+            raise SignInRefused("wrong code", attempts=attempts)
         with self._store.reading.begin() as connection:
-            account = _find_account(connection, name)
-        if not self._password_fits(account.password_hash if account else "", password):
-            raise SignInRefused("Name or password is wrong.")
-        if account is None or account.disabled_at is not None or not account.password_hash:
-            # A locked account is refused like a wrong password; the hash of nobody opens nothing.
-            raise SignInRefused("Name or password is wrong.")
-        with self._store.reading.begin() as connection:
-            principal = _principal(connection, account)
-        before_opening(principal)
+            principal = self._narrowed(
+                _principal(connection, account), account, strong=bool(method)
+            )
+        before_opening(principal, method)
         renewed = ""
         if self._hasher.check_needs_rehash(account.password_hash):
             renewed = self._hash(password)
@@ -320,8 +355,102 @@ class Identity:
                     .where(accounts.c.account_id == account.account_id)
                     .values(password_hash=renewed)
                 )
-            token, expires_at = self._open_session(connection, account.account_id, self._longest)
+            token, expires_at = self._open_session(
+                connection, account.account_id, self._longest, strong=bool(method)
+            )
         return SignedInAs(token, expires_at, principal)
+
+    def require_password(self, name: str, password: str) -> None:
+        """Ask for a password once more, before something that a stolen session must not do.
+
+        Raises:
+            SignInRefused: It is wrong.
+            TooManyAttempts: Too many wrong passwords in a row.
+        """
+        failures = self._take_attempt(name)
+        if self._account_proved(name, password) is None:
+            raise SignInRefused(attempts=failures if _wait_after(failures) else 0)
+        with self._store.writing.begin() as connection:
+            _forget_attempts(connection, name)
+
+    def open_provided_session(
+        self, name: str, *, issuer: str, subject: str, provider_session: str
+    ) -> SignedInAs:
+        """Open a session for somebody whom an identity provider has vouched for.
+
+        It counts as one with a second factor: to ask for one is the provider's affair.
+
+        Raises:
+            UnknownAccount: There is no account of this name, or it is locked.
+        """
+        with self._store.writing.begin() as connection:
+            account = _open_account(connection, name)
+            token, expires_at = self._open_session(
+                connection, account.account_id, self._longest, strong=True
+            )
+            connection.execute(
+                update(sessions)
+                .where(sessions.c.token_hash == _token_hash(token))
+                .values(issuer=issuer, subject=subject, provider_session=provider_session)
+            )
+            principal = _principal(connection, account)
+        return SignedInAs(token, expires_at, principal)
+
+    def end_provided_sessions(self, *, issuer: str, subject: str, provider_session: str) -> int:
+        """End what a provider says has ended: one of its sessions, or all of a person's.
+
+        Returns:
+            How many were open.
+        """
+        ended = delete(sessions).where(sessions.c.issuer == issuer)
+        if subject:
+            ended = ended.where(sessions.c.subject == subject)
+        if provider_session:
+            ended = ended.where(sessions.c.provider_session == provider_session)
+        with self._store.writing.begin() as connection:
+            return connection.execute(ended).rowcount
+
+    def mark_strong(self, token: str) -> None:
+        """Note that the person of a session has just shown a second factor."""
+        with self._store.writing.begin() as connection:
+            connection.execute(
+                update(sessions)
+                .where(sessions.c.token_hash == _token_hash(token))
+                .values(strong=True)
+            )
+
+    def excuse_samples(self, names: Collection[str]) -> None:
+        """Let sample accounts off what needs a second factor."""
+        keys = [comparable(name) for name in names]
+        with self._store.writing.begin() as connection:
+            connection.execute(
+                update(accounts).where(accounts.c.name_key.in_(keys)).values(sample=True)
+            )
+
+    def held_back(self, principal: Principal) -> frozenset[str]:
+        """Return the roles that somebody has and cannot use without a second factor."""
+        with self._store.reading.begin() as connection:
+            account = _open_account(connection, principal.name)
+            return _names(connection, account_roles, account.account_id) - principal.roles
+
+    def _account_proved(self, name: str, password: str) -> Row[tuple[object, ...]] | None:
+        """Return the account that a name and a password open, if any."""
+        with self._store.reading.begin() as connection:
+            account = _find_account(connection, name)
+        if not self._password_fits(account.password_hash if account else "", password):
+            return None
+        if account is None or account.disabled_at is not None or not account.password_hash:
+            # A locked account is refused like a wrong password; the hash of nobody opens nothing.
+            return None
+        return account
+
+    def _narrowed(
+        self, principal: Principal, account: Row[tuple[object, ...]], *, strong: bool
+    ) -> Principal:
+        """Return somebody without the roles that need a second factor, unless there was one."""
+        if strong or account.sample or principal.roles.isdisjoint(self._need_code):
+            return principal
+        return replace(principal, roles=principal.roles - self._need_code)
 
     def open_session_for(self, name: str) -> str:
         """Open a short session without a password and return its token.
@@ -344,7 +473,7 @@ class Identity:
         now = self._clock()
         with self._store.reading.begin() as connection:
             row = connection.execute(
-                select(sessions, accounts.c.name)
+                select(sessions, accounts.c.name, accounts.c.sample)
                 .join(accounts, accounts.c.account_id == sessions.c.account_id)
                 .where(
                     sessions.c.token_hash == _token_hash(token),
@@ -354,7 +483,7 @@ class Identity:
             ).first()
             if row is None or now >= row.expires_at or now >= row.seen_at + self._idle:
                 raise NotSignedIn("You are not signed in, or your session has ended. Sign in.")
-            principal = _principal(connection, row)
+            principal = self._narrowed(_principal(connection, row), row, strong=row.strong)
         if now >= row.seen_at + SEEN_PRECISION:
             with self._store.writing.begin() as connection:
                 connection.execute(
@@ -382,12 +511,32 @@ class Identity:
         with self._store.reading.begin() as connection:
             return _principal(connection, _open_account(connection, name))
 
+    def principal_of_program(self, name: str) -> Principal:
+        """Return a person as a program with a token of theirs acts for them.
+
+        A role that needs a second factor comes along once the person has set one up, or signs
+        in at a provider.
+
+        Raises:
+            UnknownAccount: There is no account of this name, or it is locked.
+        """
+        with self._store.reading.begin() as connection:
+            account = _open_account(connection, name)
+            provided = select(provided_accounts.c.subject).where(
+                provided_accounts.c.account_id == account.account_id
+            )
+            strong = has_factor(connection, account.account_id) or bool(
+                connection.execute(provided).first()
+            )
+            return self._narrowed(_principal(connection, account), account, strong=strong)
+
     def current(self, principal: Principal) -> Principal | None:
-        """Return somebody as they are now; None when the account is locked or no more."""
+        """Return somebody as they are now; None when they may read nothing any more."""
         try:
-            return self.principal_named(principal.name)
+            found = self.principal_named(principal.name)
         except UnknownAccount:
             return None
+        return found if Role.READER in found.roles else None
 
     def sign_out(self, token: str) -> None:
         """End a session; a session that does not exist has ended already."""
@@ -395,7 +544,7 @@ class Identity:
             connection.execute(delete(sessions).where(sessions.c.token_hash == _token_hash(token)))
 
     def _open_session(
-        self, connection: Connection, account_id: str, life: timedelta
+        self, connection: Connection, account_id: str, life: timedelta, *, strong: bool = False
     ) -> tuple[str, datetime]:
         now = self._clock()
         token = secrets.token_urlsafe(32)
@@ -407,12 +556,13 @@ class Identity:
                 opened_at=now,
                 seen_at=now,
                 expires_at=now + life,
+                strong=strong,
             )
         )
         return token, now + life
 
-    def _take_attempt(self, name: str) -> None:
-        """Count an attempt as failed before the password is looked at.
+    def _take_attempt(self, name: str) -> int:
+        """Count an attempt as failed before the password is looked at; return how many there are.
 
         Counted afterwards, many attempts in parallel would all pass before the first counted.
         """
@@ -441,6 +591,7 @@ class Identity:
                     blocked_until=now + _wait_after(failures),
                 )
             )
+        return failures
 
     def _password_fits(self, password_hash: str, password: str) -> bool:
         with self._seats:
@@ -452,7 +603,7 @@ class Identity:
             except VerifyMismatchError:
                 return False
             except (VerificationError, InvalidHashError) as error:
-                raise SignInRefused("Name or password is wrong.") from error
+                raise SignInRefused from error
 
     def _hash(self, password: str) -> str:
         with self._seats:
@@ -505,9 +656,10 @@ def _open_account(connection: Connection, name: str) -> Row[tuple[object, ...]]:
 
 
 def _principal(connection: Connection, row: Row[tuple[object, ...]]) -> Principal:
+    groups = _names(connection, account_groups, row.account_id)
     return Principal(
         name=row.name,
-        groups=_names(connection, account_groups, row.account_id),
+        groups=groups | _names(connection, claimed_groups, row.account_id),
         roles=_names(connection, account_roles, row.account_id),
     )
 
@@ -558,9 +710,9 @@ def _checked_groups(groups: Collection[str]) -> frozenset[str]:
 
 
 def _checked_roles(roles: Collection[str]) -> frozenset[str]:
-    unknown = sorted(set(roles) - ROLES)
+    unknown = sorted(set(roles) - GIVEN)
     if unknown:
-        raise RagError(f"There is no role {unknown[0]!r}. Roles are: {', '.join(sorted(ROLES))}.")
+        raise RagError(f"There is no role {unknown[0]!r}. Roles are: {', '.join(sorted(GIVEN))}.")
     return frozenset(roles)
 
 

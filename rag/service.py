@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from rag import (
     service_asking,
@@ -13,6 +14,7 @@ from rag import (
     service_ingestion,
     service_openai,
     service_oversight,
+    service_sign_in,
     service_tokens,
 )
 from rag.answering import (
@@ -26,13 +28,16 @@ from rag.answering import (
 from rag.contract import Problem
 from rag.feedback import FeedbackBook
 from rag.pages import PageImages
+from rag.second_factor import SecondFactors
 from rag.service_errors import Guard, install_problems
-from rag.service_parts import RecordCheck, Running, ServiceParts, Views
+from rag.service_parts import RecordCheck, Running, ServiceParts, Views, rule_of
+from rag.set_up import SetUp
 from rag.tokens import ApiTokens
 
 __all__ = ["ServiceParts", "create_service"]
 
 ROUTES: Final = (
+    service_sign_in,
     service_asking,
     service_conversations,
     service_documents,
@@ -94,12 +99,26 @@ def create_service(
         record_check=RecordCheck(parts.record, parts.clock),
         tokens=ApiTokens(parts.identity.store, parts.identity, clock=parts.clock),
         feedback=FeedbackBook(parts.conversations.store, clock=parts.clock),
+        factors=SecondFactors(parts.identity, clock=parts.clock),
+        set_up=SetUp(parts.identity, clock=parts.clock),
     )
     install_problems(app)
     for module in ROUTES:
         app.include_router(module.router)
+    require_rules(app)
     app.add_middleware(Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload)
     return app
+
+
+def require_rules(app: FastAPI) -> None:
+    """Refuse to start with a route of which nobody has said who may take it.
+
+    Raises:
+        RuntimeError: There is one; it is named.
+    """
+    for route in app.routes:
+        if isinstance(route, APIRoute) and rule_of(route) is None:
+            raise RuntimeError(f"{route.path} declares no rule of rag.roles, or more than one.")
 
 
 def _documented(status: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Routes to sign in, to ask, and to come back to what was asked."""
+"""Routes to ask, and to come back to what was asked."""
 
 import asyncio
 import json
@@ -15,11 +15,8 @@ from audit.events import (
     ConversationDeleted,
     ConversationViewed,
     DeletionPrevented,
-    SignedIn,
-    SignedOut,
-    SignInFailed,
 )
-from corpus.access import Gate, Named, Principal
+from corpus.access import Gate, Principal
 from corpus.documents import DocumentId, VersionId
 from rag.contract import (
     Answer,
@@ -29,14 +26,11 @@ from rag.contract import (
     Person,
     Search,
     SearchResult,
-    Session,
-    SignIn,
     Turn,
 )
 from rag.conversations import TurnEvent
-from rag.errors import KeptByHold, NotFound, NotSignedIn, SignInRefused, TooManyAttempts
+from rag.errors import KeptByHold, NotFound, NotSignedIn
 from rag.service_parts import (
-    InPerson,
     InService,
     Reader,
     Running,
@@ -55,40 +49,6 @@ HEARTBEAT_SECONDS: Final = 10.0
 WITHHELD: Final = "This answer is withheld: you may no longer read a document that it rests on."
 
 router = APIRouter()
-
-
-@router.post("/v1/session", tags=["public"])
-def sign_in(running: InService, given: SignIn) -> Session:
-    """Sign in with a name and a password."""
-    parts = running.parts
-    try:
-        opened = parts.identity.sign_in(
-            given.name,
-            given.password,
-            before_opening=lambda principal: _record_sign_in(parts, principal),
-        )
-    except SignInRefused:
-        parts.record.append(SignInFailed(given.name, "wrong name or password"))
-        raise
-    except TooManyAttempts:
-        parts.record.append(SignInFailed(given.name, "too many attempts"))
-        raise
-    return Session(
-        token=opened.token, expires_at=opened.expires_at, person=_person(parts, opened.principal)
-    )
-
-
-@router.get("/v1/session")
-def who_is_signed_in(running: InService, principal: Reader) -> Person:
-    """Say who is signed in."""
-    return _person(running.parts, principal)
-
-
-@router.delete("/v1/session", status_code=204)
-def sign_out(running: InService, principal: InPerson, token: Token) -> None:
-    """End the session."""
-    running.parts.record.append(SignedOut(principal.name))
-    running.parts.identity.sign_out(token)
 
 
 @router.post("/v1/ask")
@@ -326,21 +286,3 @@ def _server_sent(event: TurnEvent, data: str) -> str:
     # Written in ASCII: some readers take U+2028 and its like for the end of a line.
     plain = json.dumps(json.loads(data), separators=(",", ":"))
     return f"id: {event.number}\nevent: {event.name}\ndata: {plain}\n\n"
-
-
-def _record_sign_in(parts: ServiceParts, principal: Principal) -> None:
-    parts.record.append(SignedIn(principal.name))
-
-
-def _person(parts: ServiceParts, principal: Principal) -> Person:
-    openings = parts.catalog.openings(only_open=True, person=Named.asker(principal))
-    return Person(
-        name=principal.name,
-        groups=sorted(principal.groups),
-        roles=sorted(principal.roles),
-        notices=[
-            f"Break-glass: you may read {one.target} until {one.expires_at:%d %b %Y %H:%M} UTC, "
-            f"because: {one.reason} All you read is on the record."
-            for one in openings
-        ],
-    )

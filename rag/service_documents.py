@@ -20,10 +20,12 @@ from rag.contract import (
     DocumentList,
     DocumentSummary,
     PassageView,
+    Role,
 )
 from rag.conversations import NOT_FOUND
 from rag.errors import NotFound, UnknownAccount
 from rag.service_parts import (
+    Explainer,
     InService,
     Reader,
     ServiceParts,
@@ -83,7 +85,7 @@ def show_document(running: InService, principal: Reader, document_id: str) -> Do
 @router.get("/v1/documents/{document_id}/access")
 def explain_access(
     running: InService,
-    principal: Reader,
+    principal: Explainer,
     document_id: str,
     person: Annotated[str, Query(min_length=1, max_length=200)],
 ) -> AccessExplanation:
@@ -211,7 +213,7 @@ def _readable_versions(
 
 
 def _may_explain(parts: ServiceParts, principal: Principal, document_id: DocumentId) -> bool:
-    return "auditor" in principal.roles or parts.catalog.owns(principal, document_id)
+    return Role.AUDITOR in principal.roles or parts.catalog.owns(principal, document_id)
 
 
 def _ground(weighed: Weighed) -> AccessGround:

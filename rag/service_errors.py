@@ -29,6 +29,8 @@ from rag.errors import (
     NotAllowed,
     NotFound,
     NotSignedIn,
+    ProviderRefused,
+    ProviderUnavailable,
     RagError,
     RecordUnavailable,
     SignInRefused,
@@ -64,6 +66,8 @@ _HEADERS: Final = {
 _STATUS_OF: Final[dict[type[RagError], int]] = {
     NotSignedIn: 401,
     SignInRefused: 401,
+    ProviderRefused: 401,
+    ProviderUnavailable: 503,
     NotAllowed: 403,
     NotFound: 404,
     TooManyAttempts: 429,

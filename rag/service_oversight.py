@@ -39,6 +39,7 @@ from rag.errors import RagError, Unusable
 from rag.generation import ModelServer
 from rag.oversight import count_of, entries_of, overview, story
 from rag.service_parts import (
+    OPEN,
     Auditor,
     InService,
     Running,
@@ -136,7 +137,11 @@ def export_record(
 
 
 @router.get(
-    "/ready", tags=["public"], response_model=Readiness, responses={503: {"model": Readiness}}
+    "/ready",
+    tags=["public"],
+    dependencies=[OPEN],
+    response_model=Readiness,
+    responses={503: {"model": Readiness}},
 )
 def show_readiness(running: InService) -> Response:
     """Say whether questions can be asked; without a model they can, and get quotes."""
@@ -145,7 +150,7 @@ def show_readiness(running: InService) -> Response:
     return JSONResponse(readiness.model_dump(mode="json"), status)
 
 
-@router.get("/health", tags=["public"])
+@router.get("/health", tags=["public"], dependencies=[OPEN])
 def show_health() -> dict[Literal["status"], Literal["ok"]]:
     """Say that the service runs at all."""
     return {"status": "ok"}

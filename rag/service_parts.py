@@ -1,13 +1,14 @@
 """What the service's routes share: the parts they work with, and the rules of who may take them.
 
-Each route names its rule in its signature: `Reader` (anyone signed in), `Administrator` or
-`Auditor`; a route without one is public. A program with a token of a person's passes where the
-token's scopes allow it and the person may. Roles give no right to read: an administrator sees
-documents only by group, and the record only as an auditor.
+Each route names its rule of `rag.roles` in its signature: `Reader`, `Keeper`, `Auditor`, …; one
+that is open to everybody says `OPEN`, and the service does not start with a route that says
+nothing. A program with a token of a person's passes where the token's scopes allow it and the
+person may. Roles give no right to read: an administrator sees documents only as a reader whom
+the access lists admit, and the record only as an auditor.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from threading import Lock
 from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from audit.checkpoints import pulse
@@ -31,12 +34,27 @@ from corpus.index import VectorIndex
 from corpus.originals import Originals
 from rag.answering import Answering
 from rag.assistant import Assistant
+from rag.contract import Role
 from rag.conversations import NOT_FOUND, Conversations
 from rag.errors import NotAllowed, NotFound, NotSignedIn
 from rag.feedback import FeedbackBook
 from rag.generation import ModelServer
 from rag.identity import Identity
 from rag.pages import PageImages
+from rag.roles import (
+    AUDITORS,
+    CONTRIBUTORS,
+    EXPLAINERS,
+    IN_PERSON,
+    KEEPERS,
+    PUBLIC,
+    READERS,
+    SIGNED_IN,
+    WATCHERS,
+    Rule,
+)
+from rag.second_factor import SecondFactors
+from rag.set_up import SetUp
 from rag.store import Clock
 from rag.tokens import SCOPES, ApiTokens, is_api_token
 
@@ -150,6 +168,8 @@ class Running:
     record_check: RecordCheck
     tokens: ApiTokens
     feedback: FeedbackBook
+    factors: SecondFactors
+    set_up: SetUp
 
 
 def running_service(request: Request) -> Running:
@@ -207,33 +227,78 @@ def _calling(running: InService, token: Token) -> Caller:
 Calling = Annotated[Caller, Depends(_calling)]
 
 
-def _needs(scope: str, role: str = "") -> Callable[[Running, Caller], Principal]:
-    def checked(running: InService, caller: Calling) -> Principal:
-        name = caller.principal.name
-        if scope not in caller.scopes:
-            running.parts.record.append(AccessDenied(name, f"what needs scope {scope}"))
-            raise NotAllowed(f"This needs a token with the scope {scope}, which yours has not.")
-        if role and role not in caller.principal.roles:
-            running.parts.record.append(AccessDenied(name, f"what needs role {role}"))
-            raise NotAllowed(f"This needs the role {role}, which you do not have.")
+class Needs:
+    """Lets through whom a rule admits, and puts on record who was turned away.
+
+    Args:
+        rule: The rule of the routes that need this.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __call__(self, running: InService, caller: Calling) -> Principal:
+        """Return who asks.
+
+        Raises:
+            NotAllowed: The rule does not admit them, or not with such a token.
+        """
+        rule, parts, name = self.rule, running.parts, caller.principal.name
+        if rule.in_person and not caller.session:
+            parts.record.append(AccessDenied(name, "what needs signing in"))
+            raise NotAllowed("A token cannot do this. Sign in with your password.")
+        if rule.scope and rule.scope not in caller.scopes:
+            parts.record.append(AccessDenied(name, f"what needs scope {rule.scope}"))
+            raise NotAllowed(
+                f"This needs a token with the scope {rule.scope}, which yours has not."
+            )
+        if not holds_one_of(parts.catalog, caller.principal, rule.roles):
+            wanted = " or ".join(sorted(rule.roles))
+            parts.record.append(AccessDenied(name, f"what needs role {wanted}"))
+            raise NotAllowed(f"This needs the role {wanted}, which you do not have.")
         return caller.principal
 
-    return checked
+
+def holds_one_of(catalog: Catalog, principal: Principal, roles: Collection[Role]) -> bool:
+    """Say whether somebody has one of these roles; anybody has one of none."""
+    if not roles or not principal.roles.isdisjoint(roles):
+        return True
+    return Role.OWNER in roles and bool(catalog.owned_sources(principal))
 
 
-def _in_person(running: InService, caller: Calling) -> Principal:
-    if not caller.session:
-        what = "what needs signing in"
-        running.parts.record.append(AccessDenied(caller.principal.name, what))
-        raise NotAllowed("A token cannot do this. Sign in with your password.")
-    return caller.principal
+def _anybody() -> None:
+    """Let everybody through."""
 
 
-Reader = Annotated[Principal, Depends(_needs("ask"))]
-InPerson = Annotated[Principal, Depends(_in_person)]
+OPEN: Final = Depends(_anybody)
+"""What a route says that everybody may take, signed in or not."""
+
+
+def rule_of(route: APIRoute) -> Rule | None:
+    """Return the rule that a route declares; None where it declares none, or two."""
+    rules = {
+        PUBLIC if call is _anybody else call.rule
+        for call in _calls(route.dependant)
+        if call is _anybody or isinstance(call, Needs)
+    }
+    return rules.pop() if len(rules) == 1 else None
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for one in dependant.dependencies:
+        yield one.call
+        yield from _calls(one)
+
+
+SignedIn = Annotated[Principal, Depends(Needs(SIGNED_IN))]
+Reader = Annotated[Principal, Depends(Needs(READERS))]
+InPerson = Annotated[Principal, Depends(Needs(IN_PERSON))]
 """Signed in with a password: what a stolen token must not be enough for."""
-Administrator = Annotated[Principal, Depends(_needs("administer", "administrator"))]
-Auditor = Annotated[Principal, Depends(_needs("audit", "auditor"))]
+Explainer = Annotated[Principal, Depends(Needs(EXPLAINERS))]
+Keeper = Annotated[Principal, Depends(Needs(KEEPERS))]
+Contributor = Annotated[Principal, Depends(Needs(CONTRIBUTORS))]
+Watcher = Annotated[Principal, Depends(Needs(WATCHERS))]
+Auditor = Annotated[Principal, Depends(Needs(AUDITORS))]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -76,6 +77,7 @@ accounts = Table(
     Column("removed_at", UtcDateTime),
     Column("disabled_at", UtcDateTime),
     Column("disabled_by", String(80)),
+    Column("sample", Boolean, nullable=False, default=False),
 )
 
 account_groups = Table(
@@ -124,6 +126,76 @@ sessions = Table(
     ),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("strong", Boolean, nullable=False, default=False),
+    Column("issuer", String(500)),
+    Column("subject", String(255)),
+    Column("provider_session", String(255)),
+)
+
+
+def _account_column(*, key: bool) -> Column[str]:
+    return Column(
+        "account_id",
+        String(36),
+        ForeignKey("accounts.account_id", ondelete="CASCADE"),
+        primary_key=key,
+        nullable=False,
+    )
+
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    _account_column(key=True),
+    Column("secret", String(64), nullable=False),
+    Column("confirmed_at", UtcDateTime),
+    Column("last_step", Integer, nullable=False),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _account_column(key=True),
+    Column("code_hash", String(64), primary_key=True),
+)
+
+set_up_codes = Table(
+    "set_up_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+provided_accounts = Table(
+    "provided_accounts",
+    metadata,
+    Column("issuer", String(500), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    _account_column(key=False),
+)
+
+claimed_groups = Table(
+    "claimed_groups",
+    metadata,
+    _account_column(key=True),
+    Column("name", String(200), primary_key=True),
+)
+
+provider_attempts = Table(
+    "provider_attempts",
+    metadata,
+    Column("state_hash", String(64), primary_key=True),
+    Column("browser_hash", String(64), nullable=False),
+    Column("nonce", String(100), nullable=False),
+    Column("verifier", String(128), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+provider_logouts = Table(
+    "provider_logouts",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),
 )
 

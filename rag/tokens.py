@@ -25,7 +25,7 @@ PREFIX: Final = "muniment_"
 SCOPES: Final = {
     "ask": "ask, search and read documents, as the person may",
     "audit": "read the record, where the person is an auditor",
-    "administer": "see and start ingestion, where the person is an administrator",
+    "administer": "see and start ingestion, where the person's roles admit it",
 }
 
 LONGEST_LIFE: Final = timedelta(days=366)
@@ -165,7 +165,7 @@ class ApiTokens:
             ).first()
         if row is None or now >= row.expires_at:
             raise NotSignedIn(ENDED)
-        principal = self._identity.principal_named(row.name)
+        principal = self._identity.principal_of_program(row.name)
         if row.used_at is None or now >= row.used_at + USED_PRECISION:
             with self._store.writing.begin() as connection:
                 connection.execute(

@@ -242,7 +242,7 @@ def _without_cookie(answer: Response) -> Response:
 
 def _why(response: httpx.Response) -> str:
     if response.status_code in {401, 422}:
-        return "Name or password is wrong."
+        return "Name, password or code is wrong."
     return explain(response)
 
 

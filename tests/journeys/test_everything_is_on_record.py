@@ -210,6 +210,21 @@ SHOWN_ELSEWHERE = {
         "tests/rag/test_service_conversations.py",
         "test_a_program_with_a_token_asks_in_its_persons_name",
     ),
+    "POST /v1/set-up": (
+        "admin.user.change",
+        "tests/rag/test_signing_in.py",
+        "test_the_set_up_code_makes_the_first_administrator_once",
+    ),
+    "POST /v1/second-factor/confirmation": (
+        "auth.mfa",
+        "tests/rag/test_signing_in.py",
+        "test_a_confirmed_authenticator_is_asked_for_from_then_on",
+    ),
+    "POST /v1/second-factor/removal": (
+        "auth.mfa",
+        "tests/rag/test_signing_in.py",
+        "test_an_authenticator_is_taken_off_by_a_code_of_it",
+    ),
     "POST /v1/turns/{turn_id}/stop": (
         "rag.answer",
         "tests/rag/test_service.py",
@@ -221,6 +236,9 @@ QUIET_ROUTES = {
     "GET /health": "says that the service runs, and nothing else",
     "GET /ready": "numbers and states, of no document and no person",
     "GET /v1/session": "one's own name, groups and roles",
+    "GET /v1/sign-in": "how one may sign in here",
+    "GET /v1/second-factor": "whether one is asked for a code",
+    "POST /v1/second-factor": "a secret that counts for nothing until auth.mfa confirms it",
     "GET /v1/turns/{turn_id}": "one's own answer, which is on record as given",
     "GET /v1/turns/{turn_id}/events": "one's own answer while it is made; rag.* tell it",
     "GET /v1/conversations": "titles of one's own conversations and of those one was given",
@@ -304,6 +322,8 @@ COMMANDS_ON_RECORD: dict[str, tuple[str, tuple[str, ...]]] = {
     "user add": ("admin.user.change", ("bea", "--password", PASSWORD)),
     "user password": ("admin.user.change", ("ada", "--password", f"{PASSWORD} too")),
     "user groups": ("admin.user.change", ("ada", "fees")),
+    "user roles": ("admin.user.change", ("ada", "reader", "auditor")),
+    "user forget-code": ("admin.user.change", ("ada",)),
     "user remove": ("admin.user.change", ("ada",)),
     "user token add": ("admin.user.change", ("ada", "--label", "mine")),
     "source add": ("admin.config", ("{folder}", "--groups", "staff", "--name", "another")),
@@ -353,6 +373,7 @@ QUIET_COMMANDS = {
     "access break-glass": "writes access.break_glass; needs a document",
     "directory status": "how the last synchronisation ended, for whoever owns the data folder",
     "user list": "names, groups and roles, for whoever owns the data folder",
+    "user set-up": "writes admin.user.change; needs a house without accounts",
     "user token list": "labels of tokens, never the tokens",
     "user token revoke": "writes admin.user.change; needs a token",
     "index rebuild": "builds what is searched from texts on record; system.start names its model",
@@ -469,6 +490,9 @@ WRITERS: dict[type, dict[str, str]] = {
         "set_roles": "admin.user.change",
         "sign_in": "auth.login",
         "sign_out": "auth.logout",
+        "open_provided_session": "auth.login",
+        "end_provided_sessions": "session.revoke",
+        "mark_strong": "auth.mfa",
     },
     Conversations: {
         "delete": "conversation.delete",
@@ -507,6 +531,8 @@ QUIET_WRITERS: dict[type, dict[str, str]] = {
     Holds: {},
     Identity: {
         "open_session_for": "for the operator's own commands, which record in that name",
+        "excuse_samples": "sample accounts; their making is admin.user.change",
+        "require_password": "counts attempts; auth.fail where one fails",
         "principal_of": "notes when a session was last used",
     },
     Conversations: {

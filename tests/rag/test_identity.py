@@ -76,7 +76,7 @@ def test_names_are_compared_without_regard_to_case(identity: Identity) -> None:
 def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(
     identity: Identity, name: str, password: str
 ) -> None:
-    with pytest.raises(SignInRefused, match=r"^Name or password is wrong\.$"):
+    with pytest.raises(SignInRefused, match=r"^Name, password or code is wrong\.$"):
         identity.sign_in(name, password)
 
 
@@ -261,7 +261,7 @@ def test_an_unknown_role_is_not_taken(identity: Identity) -> None:
 
 
 def test_nothing_opens_when_what_must_come_before_fails(identity: Identity) -> None:
-    def refuse(_principal: Principal) -> None:
+    def refuse(_principal: Principal, _method: str) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):

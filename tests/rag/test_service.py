@@ -61,7 +61,13 @@ from rag.service import ServiceParts, create_service
 PASSWORD = "correct horse battery"
 CANARY = "The merger with Larkspur closes in May."
 HANDBOOK = "Notice is three months."
-PUBLIC = {("post", "/v1/session"), ("get", "/ready"), ("get", "/health")}
+PUBLIC = {
+    ("post", "/v1/session"),
+    ("post", "/v1/set-up"),
+    ("get", "/v1/sign-in"),
+    ("get", "/ready"),
+    ("get", "/health"),
+}
 PATIENCE_SECONDS = 20.0
 
 
@@ -352,7 +358,7 @@ def test_a_wrong_password_is_refused_and_recorded(house: House, client: TestClie
 
     assert reply.status_code == 401
     assert reply.headers["content-type"] == "application/problem+json"
-    assert reply.json()["detail"] == "Name or password is wrong."
+    assert reply.json()["detail"] == "Name, password or code is wrong."
     assert house.types_on_record() == ["auth.fail"]
 
 
@@ -691,7 +697,8 @@ def test_what_belongs_to_somebody_else_looks_like_what_does_not_exist(
         after_foreign = house.parts.record.count(type="access.denied")
         nothing = client.request(method, path.format(random), headers=who)
 
-        assert foreign.status_code == nothing.status_code == 404, path
+        refused = 404 if stranger in {"bob", "mallory"} else 403  # those do not read at all
+        assert foreign.status_code == nothing.status_code == refused, path
         assert foreign.content == nothing.content
         assert dict(foreign.headers) == dict(nothing.headers)
         assert after_foreign == before + 1, path

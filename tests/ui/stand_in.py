@@ -267,7 +267,7 @@ Who = Annotated[Person, Depends(signed_in)]
 @app.post("/v1/session")
 def sign_in(body: SignIn) -> Session:
     if body.name not in PEOPLE or body.password != PASSWORD:
-        raise HTTPException(401, "Name or password is wrong.")
+        raise HTTPException(401, "Name, password or code is wrong.")
     token = f"token-{body.name}-{len(TOKENS)}"
     TOKENS[token] = body.name
     return Session(token=token, expires_at=NOW + timedelta(hours=12), person=PEOPLE[body.name])

@@ -64,7 +64,7 @@ def test_a_wrong_password_shows_the_form_again_with_the_name(browser: httpx.Clie
     response = browser.post("/sign-in", data={"name": NAME, "password": "no"})
 
     assert response.status_code == 401
-    assert "Name or password is wrong." in response.text
+    assert "Name, password or code is wrong." in response.text
     assert f'value="{NAME}"' in response.text
     assert "set-cookie" not in response.headers
 

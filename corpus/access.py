@@ -212,6 +212,13 @@ class UncheckedChunk:
     text: str
     marking: str = ""
 
+    def is_suspicious(self, start: int, end: int) -> bool:
+        """Say whether a span of its text holds something that speaks to the machine."""
+        first = self.chunk.start
+        return any(
+            one.start < first + end and first + start < one.end for one in self.chunk.suspicions
+        )
+
 
 _GATE_SEAL: Final = object()
 

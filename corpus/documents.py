@@ -145,7 +145,7 @@ class Block:
         kind: What it is.
         level: Depth of a heading from 1; 0 for everything else.
         place: Where it stands in a document without pages, in words a reader
-            knows: "Slide 3", "Sheet Fees, row 7"; empty where the page says it.
+            knows: "Slide 3", "Sheet Fees, A7:F7"; empty where the page says it.
         context: For a table row: the column headers, joined as the row is, so
             that a row found alone can be read. Empty otherwise.
     """
@@ -182,6 +182,34 @@ class ParsedDocument:
     rendition: bytes = field(default=b"", repr=False)
 
 
+class SuspicionKind(StrEnum):
+    """How a stretch of a text speaks to the machine instead of to its reader."""
+
+    INSTRUCTION = "instruction"
+    """Tells an assistant what to do or to answer."""
+    ROLE_MARK = "role_mark"
+    """Marks by which a model tells who speaks."""
+    FETCHED = "fetched"
+    """Markup that would load something when it is shown."""
+    HIDDEN = "hidden"
+    """Characters that nobody sees, or that turn the order of what is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A stretch of a text that speaks to the machine: shown and found, never quoted as an answer.
+
+    Attributes:
+        start: Offset of its first character in the version's text.
+        end: Offset after its last.
+        kind: How it does so.
+    """
+
+    start: int
+    end: int
+    kind: SuspicionKind
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A stored piece of one version: a span of its text with its surroundings named.
@@ -194,6 +222,7 @@ class Chunk:
         page: Page its first word stands on (from 0), None without pages.
         place: As in Block.
         context: Column headers for table rows, else empty.
+        suspicions: What in it speaks to the machine, in text order.
     """
 
     number: int
@@ -203,6 +232,7 @@ class Chunk:
     page: int | None = None
     place: str = ""
     context: str = ""
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,11 @@ def _windows(number: int, passage: AuthorizedChunk) -> list[_Window]:
         and opens_with_pronoun(second.of(found.text))
     ]
     context = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
-    return [_window(number, passage, span, context) for span in [*spans, *pairs]]
+    return [
+        _window(number, passage, span, context)
+        for span in [*spans, *pairs]
+        if not found.is_suspicious(span.start, span.end)
+    ]
 
 
 def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> _Window:

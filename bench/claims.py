@@ -1,12 +1,16 @@
 """How far a sentence's support can be told: claims that are true, false or unheard of.
 
+    python -m bench claims [--draw]
+
 Two sets. Our own (`samples/claims`) is for choosing thresholds: short passages of the kind that
 organisations write, each with claims that it bears out, contradicts or says nothing about, and
 with questions that it does and does not answer. ContractNLI's development part is for reporting:
-a hypothesis against the whole of its contract.
+a hypothesis against the passages of its contract that are nearest to it, as many as are read for
+a question.
 """
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,32 +20,36 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import muniment.silence  # noqa: F401  (first, before anything that might speak)
+from bench.answering import checks, embedder
+from bench.curves import draw
 from bench.evaluation_sets import data_folder
-from corpus.access import AuthorizedChunk, Gate, Principal, UncheckedChunk
-from corpus.documents import Chunk, ChunkId, DocumentId, VersionId
+from bench.texts import nearest, passages_of, whole
+from corpus.access import AuthorizedChunk
 from muniment.settings import CHECKOUT
-from rag.citations import check_draft
+from rag.assistant import PASSAGES
 
 CLAIMS = CHECKOUT / "samples" / "claims"
 KINDS = {"E": "true", "C": "false", "N": "unheard of"}
 CHOICES = {"Entailment": "E", "Contradiction": "C", "NotMentioned": "N"}
-READER = Principal("bench", frozenset({"bench"}))
+RECALLS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Parts of the true claims, at which the curve is printed."""
 
 console = Console(highlight=False, width=100)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence, the text it is held against, and what is right.
+    """A sentence, the passages it is held against, and what is right.
 
     Attributes:
         sentence: What is claimed.
-        text: The passage, or the whole contract.
+        passages: What it is held against.
         kind: "E" borne out, "C" contradicted, "N" not mentioned.
     """
 
     sentence: str
-    text: str
+    passages: list[AuthorizedChunk]
     kind: str
 
 
@@ -52,7 +60,9 @@ def main() -> None:
     if data is None or not (data / "contractnli").is_dir():
         console.print("ContractNLI is not here (MUNIMENT_EVAL_DATA), so it is left out.")
         return
-    _show("ContractNLI, development part, for reporting", list(contract_claims(data)))
+    picture = "claims" if "--draw" in sys.argv else ""
+    claims = list(contract_claims(data))
+    _show("ContractNLI, development part, for reporting", claims, picture=picture)
 
 
 def own_claims(folder: Path) -> Iterator[Claim]:
@@ -64,57 +74,70 @@ def own_claims(folder: Path) -> Iterator[Claim]:
             if mark == "P":
                 text = rest.strip()
             elif mark in KINDS:
-                yield Claim(rest.strip(), text, mark)
+                yield Claim(rest.strip(), whole(text), mark)
 
 
 def contract_claims(data: Path) -> Iterator[Claim]:
-    """Yield ContractNLI's hypotheses, each against its whole contract."""
+    """Yield ContractNLI's hypotheses, each with the passages of its contract nearest to it."""
     known = json.loads((data / "contractnli" / "dev.json").read_text(encoding="utf-8"))
-    for document in known["documents"]:
-        for name, found in document["annotation_sets"][0]["annotations"].items():
-            hypothesis = known["labels"][name]["hypothesis"]
-            yield Claim(hypothesis, document["text"], CHOICES[found["choice"]])
+    for number, document in enumerate(known["documents"]):
+        found = document["annotation_sets"][0]["annotations"]
+        hypotheses = [known["labels"][name]["hypothesis"] for name in found]
+        passages = passages_of(document["text"], document=f"contract-{number}")
+        near = nearest(passages, hypotheses, embedder(), most=PASSAGES)
+        for hypothesis, one, read in zip(hypotheses, found.values(), near, strict=True):
+            yield Claim(hypothesis, read, CHOICES[one["choice"]])
 
 
-def _show(title: str, claims: Sequence[Claim]) -> None:
-    started = time.process_time()
-    supported = [_is_supported(claim) for claim in claims]
-    spent = time.process_time() - started
+def _show(title: str, claims: Sequence[Claim], *, picture: str = "") -> None:
     total = Counter(claim.kind for claim in claims)
-    called = Counter(claim.kind for claim, yes in zip(claims, supported, strict=True) if yes)
-    table = Table(title=title)
-    for column in ("claims that are", "claims", "called supported", "share"):
-        table.add_column(column, justify="left" if column == "claims that are" else "right")
-    for kind, name in KINDS.items():
-        share = called[kind] / max(total[kind], 1)
-        table.add_row(name, str(total[kind]), str(called[kind]), f"{share:.1%}")
-    console.print(table)
-    right = called["E"] / max(sum(called.values()), 1)
-    console.print(
-        f"Of what is called supported {right:.1%} is true; {spent / len(claims) * 1000:.1f} ms "
-        "CPU a claim.\n"
-    )
+    for which, check in checks().items():
+        started = time.process_time()
+        found = [check(claim.sentence, claim.passages) for claim in claims]
+        spent = (time.process_time() - started) / max(len(claims), 1)
+        called = Counter(
+            claim.kind for claim, one in zip(claims, found, strict=True) if one.supported
+        )
+        table = Table(title=f"{title}, {which}")
+        for column in ("claims that are", "claims", "called supported", "share"):
+            table.add_column(column, justify="left" if column == "claims that are" else "right")
+        for kind, name in KINDS.items():
+            share = called[kind] / max(total[kind], 1)
+            table.add_row(name, str(total[kind]), str(called[kind]), f"{share:.1%}")
+        console.print(table)
+        right = called["E"] / max(sum(called.values()), 1)
+        console.print(
+            f"Of what is called supported {right:.1%} is true; {spent * 1000:.1f} ms CPU a claim."
+        )
+        scores = [one.score for one in found]
+        if any(score is not None for score in scores):
+            _curve(claims, [score or 0.0 for score in scores], picture=picture)
+        console.print()
 
 
-def _is_supported(claim: Claim) -> bool:
-    checked = check_draft(claim.sentence, [_passage(claim.text)])
-    return bool(checked) and all(sentence.quote is not None for sentence in checked)
-
-
-def _passage(text: str) -> AuthorizedChunk:
-    gate = Gate(admitting_lists=lambda _: (), readable_versions=lambda _, ids: ids)
-    unchecked = UncheckedChunk(
-        chunk_id=ChunkId("c"),
-        document_id=DocumentId("d"),
-        version_id=VersionId("v"),
-        version_number=1,
-        title="",
-        path="",
-        source_name="",
-        chunk=Chunk(0, 0, len(text), heading_path=()),
-        text=text,
-    )
-    return gate.authorize(READER, [unchecked])[0]
+def _curve(claims: Sequence[Claim], scores: Sequence[float], *, picture: str) -> None:
+    """Print what other thresholds would call supported, and draw it where that is wanted."""
+    ordered = sorted(zip(scores, claims, strict=True), key=lambda pair: -pair[0])
+    total = Counter(claim.kind for claim in claims)
+    curve = Table(title="The curve: what other thresholds call supported")
+    for column in ("of the true", "of it true", "of the false", "threshold"):
+        curve.add_column(column, justify="right")
+    called: Counter[str] = Counter()
+    line: list[tuple[float, float]] = []
+    left = list(RECALLS)
+    for score, claim in ordered:
+        called[claim.kind] += 1
+        recall, precision = called["E"] / max(total["E"], 1), called["E"] / called.total()
+        line.append((recall, precision))
+        if left and recall >= left[0]:
+            false = called["C"] / max(total["C"], 1)
+            curve.add_row(f"{recall:.0%}", f"{precision:.1%}", f"{false:.1%}", f"{score:.3f}")
+            left = [one for one in left if one > recall]
+    console.print(curve)
+    if picture:
+        across, up = "of the true, called supported", "of what is called supported, true"
+        path = draw(picture, {"every rule and this score": line}, {}, across=across, up=up)
+        console.print(f"Drawn in {path.name}.")
 
 
 if __name__ == "__main__":

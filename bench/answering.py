@@ -1,0 +1,71 @@
+"""The product's own parts that decide about answers, loaded once for every benchmark of them."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from corpus.access import AuthorizedChunk
+from corpus.embedding import Embedder
+from muniment.settings import load_settings
+from rag.citations import check_draft
+from rag.evidence import EvidenceFinder, is_sufficient
+
+ALONE = "similarity and shared words"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well passages speak to a question, and whether that is enough to answer."""
+
+    value: float
+    sufficient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a claim is called supported, and a score to draw a curve by; None for none."""
+
+    supported: bool
+    score: float | None
+
+
+Check = Callable[[str, Sequence[AuthorizedChunk]], Checked]
+
+
+def checks() -> dict[str, Check]:
+    """Return the ways to check a claim that can be had, the shipped one last."""
+    return {"by words": _by_words}
+
+
+def _by_words(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+    found = check_draft(claim, passages)
+    return Checked(bool(found) and all(one.quote is not None for one in found), None)
+
+
+class Finders:
+    """The finders of evidence that can be had, by what they go by."""
+
+    @staticmethod
+    def load() -> dict[str, EvidenceFinder]:
+        """Return them, the shipped one last."""
+        return {ALONE: EvidenceFinder(embedder().embed)}
+
+
+def score_of(finder: EvidenceFinder, question: str, passages: Sequence[AuthorizedChunk]) -> Score:
+    """Return the score by which the product answers or refuses; 0 where there is no passage."""
+    evidence = finder.find(question, passages)
+    return Score(evidence[0].score if evidence else 0.0, is_sufficient(evidence))
+
+
+@cache
+def embedder() -> Embedder:
+    """Return the product's encoder, its conversion kept where the product keeps it."""
+    return Embedder.load(cache_folder=_cache_folder())
+
+
+@cache
+def _cache_folder() -> Path:
+    folder = load_settings().data / "cache"
+    return folder if folder.is_dir() else Path(tempfile.mkdtemp(prefix="muniment-bench-"))

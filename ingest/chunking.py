@@ -19,6 +19,7 @@ from llama_index.core.node_parser import SentenceSplitter
 
 from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, page_of
 from corpus.index.bm25 import IndexedText
+from ingest.screening import screened
 
 MAXIMUM_CHARACTERS = 4_000
 """Of a chunk cut from one block: text without spaces has few words however long it is."""
@@ -61,11 +62,12 @@ class _Piece:
 def cut(parsed: ParsedDocument, *, limits: ChunkLimits = ChunkLimits()) -> list[Chunk]:
     """Return the chunks of a document, in the order of its text.
 
-    They never overlap and never touch furniture; together they cover every other block.
+    They never overlap and never touch furniture; together they cover every other block. What in
+    them speaks to the machine is marked.
     """
-    return [
-        _chunk(number, piece, parsed) for number, piece in enumerate(_Cutter(parsed, limits).cut())
-    ]
+    pieces = _Cutter(parsed, limits).cut()
+    chunks = [_chunk(number, piece, parsed) for number, piece in enumerate(pieces)]
+    return screened(parsed.text, chunks)
 
 
 def search_text(title: str, chunk: Chunk, text: str) -> str:

@@ -7,13 +7,14 @@ import ssl
 import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
-from ldap3.utils.dn import safe_dn
+from ldap3.utils.dn import parse_dn
 
 from rag.directory_book import LONGEST_ID, DirectoryGroup, DirectoryPerson, Snapshot
 from rag.errors import DirectoryInvalid
@@ -21,6 +22,8 @@ from rag.errors import DirectoryInvalid
 PAGE: Final = 500
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 60
+PAGED: Final = "1.2.840.113556.1.4.319"
+"""The control by which a search is answered page by page (RFC 2696)."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -107,7 +110,8 @@ def read_ldap(url: str, options: LdapOptions) -> Snapshot:
         ) from error
 
 
-def _connected(url: str, options: LdapOptions) -> ldap3.Connection:
+@contextmanager
+def _connected(url: str, options: LdapOptions) -> Iterator[ldap3.Connection]:
     parts = urlsplit(url)
     if parts.scheme not in {"ldap", "ldaps"} or not parts.hostname or parts.password:
         raise DirectoryInvalid(
@@ -123,18 +127,27 @@ def _connected(url: str, options: LdapOptions) -> ldap3.Connection:
         get_info=ldap3.NONE,
         connect_timeout=CONNECT_SECONDS,
     )
-    plain = not secure and parts.hostname in LOOPBACK
-    return ldap3.Connection(
+    connection = ldap3.Connection(
         server,
         user=options.bind or None,
         password=options.password or None,
-        auto_bind=ldap3.AUTO_BIND_NO_TLS if secure or plain else ldap3.AUTO_BIND_TLS_BEFORE_BIND,
+        auto_bind=ldap3.AUTO_BIND_NONE,
         auto_referrals=False,
         auto_range=True,
         read_only=True,
         raise_exceptions=True,
         receive_timeout=ANSWER_SECONDS,
     )
+    try:
+        connection.open(read_server_info=False)
+        if not secure and parts.hostname not in LOOPBACK:
+            connection.start_tls(read_server_info=False)
+        connection.bind(read_server_info=False)
+        yield connection
+    finally:
+        connection.unbind()
+        if connection.socket is not None:
+            connection.socket.close()
 
 
 @dataclass(slots=True)
@@ -206,26 +219,44 @@ class _Reading:
     def _search(
         self, base: str, wanted: str, attributes: list[str]
     ) -> Iterator[tuple[str, dict[str, list[bytes]]]]:
-        """Yield every entry below a base with the raw values of its attributes."""
-        found = self.connection.extend.standard.paged_search(
-            base,
-            wanted,
-            attributes=[name for name in attributes if name] or None,
-            paged_size=PAGE,
-            generator=True,
-        )
-        for entry in found:
-            if entry["type"] == "searchResEntry":
-                raw: Mapping[str, Any] = entry["raw_attributes"]
-                lowered = {name.casefold(): list(values) for name, values in raw.items()}
-                yield entry["dn"], lowered
+        """Yield every entry below a base with the raw values of its attributes.
+
+        Raises:
+            DirectoryInvalid: The server stopped before the end, which the library takes for one.
+        """
+        cookie: bytes | None = None
+        while True:
+            self.connection.search(
+                base,
+                wanted,
+                attributes=[name for name in attributes if name] or None,
+                paged_size=PAGE,
+                paged_cookie=cookie,
+            )
+            result = self.connection.result
+            if result["result"] != 0:
+                raise DirectoryInvalid(
+                    f"The directory stopped before the end of {base} "
+                    f"({result['description']}). Let its reader read without a limit; nothing "
+                    "was taken over."
+                )
+            for entry in self.connection.response:
+                if entry["type"] == "searchResEntry":
+                    raw: Mapping[str, Any] = entry["raw_attributes"]
+                    lowered = {name.casefold(): list(values) for name, values in raw.items()}
+                    yield entry["dn"], lowered
+            cookie = result["controls"].get(PAGED, {}).get("value", {}).get("cookie")
+            if not cookie:
+                return
 
 
 def _folded(dn: str) -> str:
+    """Return a distinguished name in one form, whatever its case and spaces."""
     try:
-        return str(safe_dn(dn)).casefold()
+        parts = parse_dn(dn, strip=True)
     except LDAPException:
         return dn.casefold()
+    return ",".join(f"{name.strip()}={value.strip()}" for name, value, _ in parts).casefold()
 
 
 def _all(values: Mapping[str, list[bytes]], name: str) -> list[bytes]:

@@ -31,7 +31,10 @@ def free_port() -> int:
 def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
     """Run a server until the block ends; it listens when the block begins."""
     with log.open("wb") as stream:
-        server = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        # Samba ends everything in its process group when it ends.
+        server = subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             _wait_for(server, port, log)
             yield

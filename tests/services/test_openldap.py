@@ -50,16 +50,20 @@ database mdb
 suffix "{SUFFIX}"
 rootdn "cn=admin,{SUFFIX}"
 directory {folder}/data
-limits anonymous size=1
-access to * by dn.exact="cn=reader,{SUFFIX}" read by anonymous auth by * none
+limits dn.exact="cn=reader,{SUFFIX}" size=unlimited
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
 """
 
 
 def entries() -> str:
     said = [
         f"dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example",
-        f"dn: cn=reader,{SUFFIX}\nobjectClass: organizationalRole\n"
-        f"objectClass: simpleSecurityObject\ncn: reader\nuserPassword: {PASSWORD}",
+    ]
+    said += [
+        f"dn: cn={name},{SUFFIX}\nobjectClass: organizationalRole\n"
+        f"objectClass: simpleSecurityObject\ncn: {name}\nuserPassword: {PASSWORD}"
+        for name in ("reader", "limited")
     ]
     said += [
         f"dn: ou={unit},{SUFFIX}\nobjectClass: organizationalUnit\nou: {unit}"
@@ -162,12 +166,14 @@ def test_everybody_is_read_with_their_groups_over_several_pages(directory: Direc
     assert isinstance(groups["staff"], DirectoryGroup)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
 def test_a_verified_connection_reads_the_same(directory: Directory) -> None:
     trusting = replace(directory.options, authority=str(directory.authority))
 
     assert read_ldap(directory.secure_url, trusting) == read_ldap(directory.url, directory.options)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_nobody_vouches_for_is_not_spoken_to(directory: Directory) -> None:
     with pytest.raises(DirectoryInvalid, match="Nothing was taken over"):
         read_ldap(directory.secure_url, directory.options)
@@ -183,10 +189,15 @@ def test_a_wrong_password_reads_nothing_and_is_not_told(directory: Directory) ->
 
 
 def test_an_answer_cut_short_is_no_answer(directory: Directory) -> None:
-    anonymous = replace(directory.options, bind="", password="")
+    limited = replace(directory.options, bind=f"cn=limited,{SUFFIX}")
 
-    with pytest.raises(DirectoryInvalid):
-        read_ldap(directory.url, anonymous)
+    with pytest.raises(DirectoryInvalid, match="stopped before the end"):
+        read_ldap(directory.url, limited)
+
+
+def test_a_reader_who_may_not_read_locks_nobody_out(directory: Directory) -> None:
+    with pytest.raises(DirectoryInvalid, match="cannot be read"):
+        read_ldap(directory.url, replace(directory.options, bind="", password=""))
 
 
 def test_an_entry_without_its_name_is_said(directory: Directory) -> None:

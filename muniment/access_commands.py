@@ -20,7 +20,7 @@ from muniment.errors import InputMissing
 from muniment.running import make_data_folder
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
-from muniment.terminal import ExitCode, example, operator, plain, print_json
+from muniment.terminal import ExitCode, example, operator, plain, print_json, prove
 
 MAY_APPROVE = frozenset({"administrator", "auditor"})
 
@@ -354,17 +354,15 @@ def _approve(
 ) -> None:
     if not approver:
         raise click.UsageError("Say who agrees: --as NAME.")
-    password = click.prompt("Password", hide_input=True)
     with closing(open_identity(settings)) as identity:
-        opened = identity.sign_in(approver, password)
-        identity.sign_out(opened.token)
-    if MAY_APPROVE.isdisjoint(opened.principal.roles):
+        second = prove(identity, approver, prompt="Password")
+    if MAY_APPROVE.isdisjoint(second.roles):
         raise AccessInvalid(f"{approver} may not agree: that takes an administrator or auditor.")
     known = next((one for one in catalog.openings() if one.request_id == request_id), None)
     if known is not None:
         # On record before it is open; should it then be refused, that is no secret either.
-        record.append(_step(known, opened.principal.name, "approved"))
-    open_now = catalog.approve_opening(request_id, approved_by=opened.principal.name)
+        record.append(_step(known, second.name, "approved"))
+    open_now = catalog.approve_opening(request_id, approved_by=second.name)
     click.echo(plain(_line(open_now)))
 
 

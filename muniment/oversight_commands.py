@@ -24,17 +24,17 @@ from muniment.stores import (
     open_identity,
     open_record,
 )
-from muniment.terminal import example, operator, plain, print_json
-from rag.contract import AuditStory, Conversation
+from muniment.terminal import example, operator, plain, print_json, prove
+from rag.contract import AuditStory, Conversation, Role
 from rag.conversations import Conversations
 from rag.identity import Identity
 from rag.oversight import story
 
-APPROVERS_ROLE = "auditor"
+MAY_AGREE = frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER})
 
 _ground = click.option("--ground", required=True, help="Why, in a word or two.")
 _approver = click.option(
-    "--approver", help="A second person with the role auditor; their password is asked for."
+    "--approver", help="A second person, auditor or privacy officer; their password is asked for."
 )
 _confirm = click.option(
     "--confirm", is_flag=True, help="Do it alone; the record says that nobody else agreed."
@@ -199,12 +199,11 @@ class _Desk:
                     "--confirm to do it alone; the record says which."
                 )
             return ""
-        password = click.prompt(f"Password of {approver}", hide_input=True)
-        session = self.identity.sign_in(approver, password)
-        self.identity.sign_out(session.token)
-        if APPROVERS_ROLE not in session.principal.roles:
-            raise NotAgreed(f"{approver} may not agree to this: the role {APPROVERS_ROLE} may.")
-        return session.principal.name
+        second = prove(self.identity, approver, prompt=f"Password of {approver}")
+        if MAY_AGREE.isdisjoint(second.roles):
+            roles = " or ".join(sorted(MAY_AGREE))
+            raise NotAgreed(f"{approver} may not agree to this: the role {roles} may.")
+        return second.name
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from muniment.record_exports import exporting
 from muniment.record_programs import keeping, note_unclean_end
 from muniment.settings import Settings
 from rag.service import ServiceParts, create_service
+from muniment.stores import open_provided
 
 WORKER_END_SECONDS = 6.0
 """How long the worker may take to put its document down; the rest is undone at the next start."""
@@ -108,6 +109,7 @@ def _parts(house: House) -> ServiceParts:
         identity=house.identity,
         conversations=house.conversations,
         record=house.record,
+        provided=open_provided(house.settings, house.identity),
         gate=house.gate,
         model=house.model,
         index=house.index,

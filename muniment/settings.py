@@ -95,6 +95,36 @@ class Settings(BaseSettings):
         default=True,
         description="Administrators act only with a second factor; sample accounts are let off.",
     )
+    oidc_issuer: str = Field("", description="Address of an identity provider (OpenID Connect).")
+    oidc_client_id: str = Field("", description="Under which the provider knows Muniment.")
+    oidc_client_secret: str = Field(
+        "", repr=False, description="By which the provider knows Muniment."
+    )
+    oidc_redirect: str = Field(
+        "", description="Where the provider sends browsers: https://NAME/sign-in/back."
+    )
+    oidc_name: str = Field("Single sign-on", description="What people call the provider.")
+    oidc_algorithms: str = Field(
+        "RS256,PS256,ES256", description="In which the provider may sign, separated by commas."
+    )
+    oidc_scopes: str = Field("openid profile", description="What the provider is asked for.")
+    oidc_name_claim: str = Field(
+        "preferred_username", description="The claim accounts are named after."
+    )
+    oidc_groups_claim: str = Field("", description="The claim that lists groups; none when empty.")
+    oidc_groups: str = Field(
+        "*", description="Patterns of groups taken from that claim, separated by commas."
+    )
+    oidc_most_groups: int = Field(
+        150, ge=1, description="With more groups than this in a token, none is taken."
+    )
+    oidc_keys_file: str = Field(
+        "", description="The provider's keys (JWKS) as a file; then they are never fetched."
+    )
+    oidc_adopt: bool = Field(
+        default=False,
+        description="Who first comes with the name of an account the directory made, gets it.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the programs log: debug, info, warning or error."
     )
@@ -279,21 +309,22 @@ class Settings(BaseSettings):
             self.database_url,
             self.record_database_url,
             self.witness_url,
+            self.oidc_issuer,
             self.directory if "://" in self.directory else "",
             f"tcp://{self.checkpoint_syslog}" if ":" in self.checkpoint_syslog else "",
         )
         named = [urlsplit(url).hostname or "" for url in urls if url]
-        return tuple(dict.fromkeys(host for host in (*named, *_listed(self.allowed_hosts)) if host))
+        return tuple(dict.fromkeys(host for host in (*named, *listed(self.allowed_hosts)) if host))
 
     @property
     def page_host_names(self) -> tuple[str, ...]:
         """The names under which browsers may reach the page."""
-        return tuple(_listed(self.host_names))
+        return tuple(listed(self.host_names))
 
     @property
     def marking_levels(self) -> tuple[str, ...]:
         """The protective markings in use, from the lowest to the highest."""
-        return tuple(_listed(self.markings))
+        return tuple(listed(self.markings))
 
     @property
     def model_environment_folder(self) -> Path:
@@ -353,7 +384,8 @@ def child_environment(extra: Mapping[str, str], *, keep_settings: bool = True) -
     return {**inherited, **extra}
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """Return what a setting lists, separated by commas."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 

@@ -10,11 +10,15 @@ from audit.log import AuditLog
 from audit.postgres_store import PostgresStore
 from corpus.catalog import Catalog
 from corpus.holds import Holds
+from muniment.errors import SettingsInvalid
 from muniment.recording import signer_of, witnesses_of
-from muniment.settings import Settings
+from muniment.settings import Settings, listed, variable_of
 from rag.contract import Role
 from rag.conversations import Conversations
+from rag.errors import ProviderRefused
 from rag.identity import Identity
+from rag.oidc import OpenIdProvider, ProviderSettings
+from rag.provided import ProvidedAccounts
 
 
 def utc_now() -> datetime:
@@ -41,6 +45,42 @@ def open_identity(settings: Settings) -> Identity:
         longest=timedelta(hours=settings.session_hours),
         need_code={Role.ADMINISTRATOR} if settings.administrators_need_code else (),
     )
+
+
+def open_provided(settings: Settings, identity: Identity) -> ProvidedAccounts | None:
+    """Open the accounts of an identity provider's people; None where there is no provider.
+
+    Raises:
+        SettingsInvalid: The settings name a provider and not all that it takes.
+    """
+    if not settings.oidc_issuer:
+        return None
+    for name in ("oidc_client_id", "oidc_redirect"):
+        if not getattr(settings, name):
+            raise SettingsInvalid(
+                f"{variable_of('oidc_issuer')} is set, so {variable_of(name)} is needed too. "
+                "docs/signing-in.md says what it is."
+            )
+    keys_file = settings.oidc_keys_file
+    wanted = ProviderSettings(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        redirect_uri=settings.oidc_redirect,
+        name=settings.oidc_name,
+        algorithms=tuple(listed(settings.oidc_algorithms)),
+        scopes=settings.oidc_scopes,
+        name_claim=settings.oidc_name_claim,
+        groups_claim=settings.oidc_groups_claim,
+        groups=tuple(listed(settings.oidc_groups)),
+        most_groups=settings.oidc_most_groups,
+        keys_file=Path(keys_file).expanduser() if keys_file else None,
+    )
+    try:
+        provider = OpenIdProvider(wanted, clock=utc_now)
+    except ProviderRefused as error:
+        raise SettingsInvalid(str(error)) from error
+    return ProvidedAccounts(provider, identity, clock=utc_now, adopt=settings.oidc_adopt)
 
 
 def open_conversations(settings: Settings) -> Conversations:

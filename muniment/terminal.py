@@ -18,6 +18,9 @@ import corpus.errors
 import ingest.errors
 import muniment.errors
 import rag.errors
+from corpus.access import Principal
+from rag.identity import Identity
+from rag.second_factor import SecondFactors
 
 
 class ExitCode(IntEnum):
@@ -121,3 +124,20 @@ def operator() -> str:
 def split_names(text: str | None) -> frozenset[str]:
     """Read "a, b" as two names."""
     return frozenset(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def prove(identity: Identity, name: str, *, prompt: str) -> Principal:
+    """Have somebody prove at this terminal who they are, and return them as they are now.
+
+    Raises:
+        SignInRefused: Name, password or code is wrong.
+        TooManyAttempts: Too many wrong passwords in a row.
+    """
+    password = click.prompt(prompt, hide_input=True)
+    asked = any(one.name == name for one in identity.accounts()) and SecondFactors(identity).has(
+        name
+    )
+    code = click.prompt("Code", hide_input=True) if asked else ""
+    opened = identity.sign_in(name, password, code=code)
+    identity.sign_out(opened.token)
+    return opened.principal

@@ -8,9 +8,10 @@ import click
 
 from audit.events import UserChanged
 from audit.log import AuditLog
+from muniment.errors import InputMissing
 from muniment.running import make_data_folder
 from muniment.settings import Settings
-from muniment.stores import open_identity, open_record, utc_now
+from muniment.stores import open_identity, open_provided, open_record, utc_now
 from muniment.terminal import example, operator, plain, print_json, split_names
 from rag.errors import AccountExists
 from rag.identity import Identity
@@ -111,6 +112,22 @@ def make_set_up_code(settings: Settings) -> None:
             raise AccountExists("There are accounts already. `muniment user add` makes another.")
         record.append(UserChanged(actor=operator(), name="", change="set-up code made"))
         click.echo(set_up.offer())
+
+
+@user.command("link", epilog=example("muniment user link ada 248289761001"))
+@click.argument("name")
+@click.argument("subject")
+@click.pass_obj
+def link_user(settings: Settings, name: str, subject: str) -> None:
+    """Join an account to a subject of the identity provider; its password ends."""
+    with _accounts(settings) as (identity, record):
+        provided = open_provided(settings, identity)
+        if provided is None:
+            raise InputMissing("No identity provider is configured. Set MUNIMENT_OIDC_ISSUER.")
+        change = f"joined to subject {subject} of {settings.oidc_issuer}; password ended"
+        record.append(UserChanged(actor=operator(), name=name, change=change))
+        provided.link(name, subject)
+    click.echo(plain(f"{name} signs in at the identity provider from now on."))
 
 
 @user.command("forget-code", epilog=example("muniment user forget-code ada"))

@@ -9,6 +9,9 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``DELETE /v1/session``                      sign out
 ``GET /v1/sign-in``                         -> SignInWays
 ``POST /v1/set-up``                         SetUpFirst -> Session
+``POST /v1/provider/begin``                 BeginAtProvider -> ProviderAddress
+``POST /v1/provider/finish``                ProviderAnswer -> Session
+``POST /v1/provider/logout``                ProviderLogout -> 204
 ``GET /v1/second-factor``                   -> FactorState
 ``POST /v1/second-factor``                  Password -> FactorBegun
 ``POST /v1/second-factor/confirmation``     Code -> RecoveryCodes
@@ -75,23 +78,6 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SignIn(Wire):
-    """A name and a password, and a code where the person has set one up."""
-
-    name: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=1, max_length=1_000, repr=False)
-    code: str = Field(default="", max_length=40, repr=False)
-
-
-class SignInWays(Wire):
-    """How one may sign in here; shown to everybody."""
-
-    set_up: bool = Field(description="Nobody has an account yet: the set-up code makes the first.")
-    provider: str = Field(default="", description="Name of the identity provider, if there is one.")
-
-
-class SetUpFirst(Wire):
-    """The set-up code of the console, and the first administrator's name and password."""
 class Role(StrEnum):
     """What somebody may do. No role opens a document; the access lists do, to readers."""
 
@@ -115,8 +101,6 @@ class Role(StrEnum):
     code: str = Field(min_length=1, max_length=200, repr=False)
 
 
-class Person(Wire):
-    """Who is signed in."""
 class Password(Wire):
     """One's password once more."""
 
@@ -125,10 +109,54 @@ class Password(Wire):
 
 class Code(Wire):
     """A code of one's authenticator app, or one for the day it is lost."""
+class SignIn(Wire):
+    """A name and a password, and a code where the person has set one up."""
 
     code: str = Field(min_length=1, max_length=40, repr=False)
 
+    code: str = Field(default="", max_length=40, repr=False)
 
+
+class SignInWays(Wire):
+    """How one may sign in here; shown to everybody."""
+
+    set_up: bool = Field(description="Nobody has an account yet: the set-up code makes the first.")
+    provider: str = Field(default="", description="Name of the identity provider, if there is one.")
+
+
+class SetUpFirst(Wire):
+    """The set-up code of the console, and the first administrator's name and password."""
+
+
+    name: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
+
+
+class BeginAtProvider(Wire):
+    """A secret that a browser keeps until the identity provider sends it back."""
+
+    browser: str = Field(min_length=20, max_length=200, repr=False)
+
+
+class ProviderAddress(Wire):
+    """Where to send the browser to."""
+
+    address: str = Field(repr=False)
+
+
+class ProviderAnswer(Wire):
+    """What a browser brings back from the identity provider, and its secret."""
+
+    state: str = Field(min_length=1, max_length=500, repr=False)
+    code: str = Field(min_length=1, max_length=4_000, repr=False)
+    issuer: str = Field(default="", max_length=500)
+    browser: str = Field(min_length=1, max_length=200, repr=False)
+
+
+class ProviderLogout(Wire):
+    """What an identity provider sends by itself when somebody has signed out there."""
+
+    logout_token: str = Field(min_length=1, max_length=40_000, repr=False)
 class FactorState(Wire):
     """Whether one is asked for a code."""
 
@@ -165,6 +193,8 @@ class Session(Wire):
 
 
 class Ask(Wire):
+class Person(Wire):
+    """Who is signed in."""
     """A question, in a conversation or opening one."""
 
     question: str = Field(min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS)

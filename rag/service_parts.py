@@ -41,6 +41,7 @@ from rag.feedback import FeedbackBook
 from rag.generation import ModelServer
 from rag.identity import Identity
 from rag.pages import PageImages
+from rag.provided import ProvidedAccounts
 from rag.roles import (
     AUDITORS,
     CONTRIBUTORS,
@@ -78,7 +79,8 @@ LONGEST_DENIED: Final = 120
 class ServiceParts:
     """What the service is made of.
 
-    None as the model means that answers are quotes only, as the folder that nothing is uploaded.
+    None as the model means that answers are quotes only, as the folder that nothing is uploaded,
+    as those provided that nobody signs in through an identity provider.
     """
 
     catalog: Catalog
@@ -94,6 +96,7 @@ class ServiceParts:
     uploads: Path | None = None
     largest_upload: int = 0
 
+    provided: ProvidedAccounts | None = None
 
 class Views:
     """Who looked at which page a moment ago.
@@ -185,6 +188,8 @@ _bearer = HTTPBearer(auto_error=False, description="The token of a session.")
 
 def bearer_token(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request,
+    running: InService,
 ) -> str:
     """Return the token a request came with.
 
@@ -193,10 +198,23 @@ def bearer_token(
     """
     if credentials is None:
         raise NotSignedIn("You are not signed in. Sign in first.")
+        _note_stranger(running, request)
     return credentials.credentials
 
 
 Token = Annotated[str, Depends(bearer_token)]
+def _note_stranger(running: Running, request: Request) -> None:
+    """Put on record that somebody unknown was at a route: of each route once in a minute.
+
+    Whoever has no right to be here must not decide how fast the record grows.
+    """
+    what = f"{request.method} {request.scope['route'].path}, without being signed in"
+    key, now = ("", what, None), running.parts.clock()
+    if running.views.is_new(key, now):
+        running.parts.record.append(AccessDenied("", what))
+        running.views.remember(key, now)
+
+
 
 
 class Caller(NamedTuple):
@@ -220,8 +238,12 @@ def caller_of(running: Running, token: str) -> Caller:
     return Caller(principal, frozenset(SCOPES), session=True)
 
 
-def _calling(running: InService, token: Token) -> Caller:
-    return caller_of(running, token)
+def _calling(request: Request, running: InService, token: Token) -> Caller:
+    try:
+        return caller_of(running, token)
+    except NotSignedIn:
+        _note_stranger(running, request)
+        raise
 
 
 Calling = Annotated[Caller, Depends(_calling)]

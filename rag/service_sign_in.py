@@ -37,7 +37,11 @@ router = APIRouter()
 @router.get("/v1/sign-in", tags=["public"], dependencies=[OPEN])
 def show_ways(running: InService) -> SignInWays:
     """Say how one may sign in here."""
-    return SignInWays(set_up=running.set_up.wanted())
+    provided = running.parts.provided
+    return SignInWays(
+        set_up=running.set_up.wanted(),
+        provider=provided.provider.settings.name if provided else "",
+    )
 
 
 @router.post("/v1/set-up", tags=["public"], dependencies=[OPEN])

@@ -7,28 +7,19 @@ import streamlit as st
 from rag.contract import Person
 from ui.components import go_to_sign_in, sign_out_button
 from ui.errors import NotSignedIn, UiError
+from ui.menu import entries_for
 from ui.session import person
 from ui.text import label
-from ui.views import ask, audit, ingestion, library
 
 STATIC = Path(__file__).parent / "static"
 
 
 def pages_for(who: Person) -> list[st.Page]:
-    """Return the pages a person's roles open; the service checks every request again."""
-    pages = [
-        st.Page(ask.show, title="Ask", icon=":material/forum:", url_path="ask", default=True),
-        st.Page(library.show, title="Library", icon=":material/folder_open:", url_path="library"),
+    """Return the pages of a person's menu, the first of which is shown first."""
+    return [
+        st.Page(one.show, title=one.title, icon=one.icon, url_path=one.path, default=number == 0)
+        for number, one in enumerate(entries_for(who))
     ]
-    if "administrator" in who.roles:
-        pages.append(
-            st.Page(ingestion.show, title="Ingestion", icon=":material/sync:", url_path="ingestion")
-        )
-    if "auditor" in who.roles:
-        pages.append(
-            st.Page(audit.show, title="Audit log", icon=":material/receipt_long:", url_path="audit")
-        )
-    return pages
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Let nobody in without a session: the middleware around everything the page serves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -8,6 +8,7 @@ import httpx
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.policy import security_headers
@@ -16,10 +17,18 @@ from ui.session import PLAIN_COOKIE, SECURE_COOKIE
 SESSION_SECONDS = 3.0
 """How long a verdict of the service stands; a session ended elsewhere lives on that long."""
 
-_OPEN_PREFIXES = ("/static/", "/assets/")
-_OPEN_PATHS = frozenset({"/sign-in", "/sign-out", "/ready"})
+OPEN_PREFIXES = ("/static/", "/assets/")
+"""What the sign-in page itself is made of, and Streamlit's own files; never a document."""
 _BLOCKED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
 _PAGE_AWAY = "Muniment is starting, or its service is away. Try again in a moment.\n"
+
+
+class PublicRoute(Route):
+    """A path of ours that everybody may take, signed in or not."""
+
+
+class SignedInRoute(Route):
+    """A path of ours for whoever is signed in; what they get there is the service's to say."""
 
 
 class Sessions:
@@ -78,11 +87,18 @@ class Guard:
     """Check host, path, origin and session of every request, and set the headers of all."""
 
     def __init__(
-        self, app: ASGIApp, *, sessions: Sessions, host_names: Sequence[str], policy: str
+        self,
+        app: ASGIApp,
+        *,
+        sessions: Sessions,
+        host_names: Sequence[str],
+        policy: str,
+        open_paths: Collection[str],
     ) -> None:
         self._app = app
         self._sessions = sessions
         self._host_names = frozenset(name.lower().rstrip(".") for name in host_names)
+        self._open_paths = frozenset(open_paths)
         self._headers = security_headers(policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +127,7 @@ class Guard:
 
     async def _session_objection(self, connection: HTTPConnection) -> Response | None:
         path = connection.url.path
-        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
+        if path in self._open_paths or path.startswith(OPEN_PREFIXES):
             return None
         try:
             if await self._sessions.accepts(session_token(connection)):
@@ -130,7 +146,7 @@ class Guard:
         return name.rstrip(".") in self._host_names
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
-        cacheable = str(scope["path"]).startswith(_OPEN_PREFIXES)
+        cacheable = str(scope["path"]).startswith(OPEN_PREFIXES)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -67,9 +67,9 @@ PEOPLE = {
     "amara.okafor": Person(
         name="amara.okafor",
         groups=["staff", "compliance"],
-        roles=["administrator", "auditor"],
+        roles=["administrator", "auditor", "reader"],
     ),
-    "tom.visser": Person(name="tom.visser", groups=["staff"], roles=[]),
+    "tom.visser": Person(name="tom.visser", groups=["staff"], roles=["reader"]),
 }
 NOW = datetime.now(UTC).replace(microsecond=0)
 DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02

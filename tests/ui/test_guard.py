@@ -46,6 +46,7 @@ def guarded(service: Service = only_good, clock: Callable[[], float] = lambda: 0
                 sessions=Sessions(http, clock=clock),
                 host_names=["page.test"],
                 policy="default-src 'self'",
+                open_paths=["/sign-in", "/ready"],
             )
         ],
     )

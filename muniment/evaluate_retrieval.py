@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -18,7 +19,7 @@ from corpus.catalog import Catalog
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.embedding import Embedder
 from corpus.index import BATCH_POINTS, Bm25Encoder, Point, open_index
-from corpus.index.bm25 import IndexedText
+from corpus.index.bm25 import PAIR_WEIGHT, IndexedText
 from corpus.kept_vectors import KeptVectors
 from corpus.word_vectors import WordVectors
 from muniment.assembly import open_house
@@ -55,7 +56,7 @@ class Run:
 
     Attributes:
         values: Of every measure and question.
-        steps: Milliseconds of every step, one value a question.
+        steps: CPU milliseconds of every step, one value a question.
         passages: How many were searched.
     """
 
@@ -87,11 +88,15 @@ class Options:
         weights: Of the ingredients.
         half: 0 or 1 takes one half of the questions, by a hash of their names; None takes all.
         vectors: Where vectors are kept from one run to the next.
+        pairs: Weight of neighbouring terms of a question.
+        headings: Whether the headings above a passage are indexed; of passages alone.
     """
 
     weights: Weights
     half: int | None
     vectors: Path
+    pairs: float = PAIR_WEIGHT
+    headings: bool = True
 
 
 @click.command("retrieval", epilog=example("muniment evaluate retrieval --beir DIR --json"))
@@ -188,7 +193,7 @@ def _bench(
                 )
             )
         )
-        bm25 = Bm25Encoder()
+        bm25 = Bm25Encoder(pair_weight=options.pairs)
 
         def fill(rows: Sequence[dict[str, object]]) -> None:
             known: set[str] = set()
@@ -196,7 +201,7 @@ def _bench(
                 some = rows[start : start + BATCH_TEXTS]
                 dense = vectors.embed([str(row["text"]) for row in some])
                 points = [
-                    _point(row, vector, bm25, known)
+                    _point(row if options.headings else {**row, "title": ""}, vector, bm25, known)
                     for row, vector in zip(some, dense, strict=True)
                 ]
                 for first in range(0, len(points), BATCH_POINTS):
@@ -264,7 +269,7 @@ def measure_files(
         ranker = Ranker(
             index=house.index,
             embedder=house.embedder,
-            bm25=house.bm25,
+            bm25=Bm25Encoder(pair_weight=options.pairs),
             word_vectors=_word_vectors(own, house.embedder),
             weights=options.weights,
         )
@@ -320,7 +325,7 @@ def _retrieved(catalog: Catalog, ranked: Sequence[Ranked]) -> list[Retrieved]:
 def _timed_rank(
     ranker: Ranker, question: str, lists: frozenset[AccessListId], steps: dict[str, list[float]]
 ) -> list[Ranked]:
-    watch = Watch()
+    watch = Watch(clock=time.process_time)
     ranked = ranker.rank(question, access_lists=lists, watch=watch)
     for step, milliseconds in {**watch.steps, "all": sum(watch.steps.values())}.items():
         steps.setdefault(step, []).append(milliseconds)
@@ -414,7 +419,7 @@ def _print(run: Run, changed: dict[str, Difference]) -> None:
     for name, figure in figures(run.values).items():
         table.add_row(name, *_row(figure), *([_change(changed.get(name))] if changed else []))
     console.print(table)
-    times = Table("Milliseconds", "p50", "p95")
+    times = Table("CPU milliseconds", "p50", "p95")
     for step, values in run.steps.items():
         times.add_row(step, f"{percentile(values, 0.5):.1f}", f"{percentile(values, 0.95):.1f}")
     console.print(times)

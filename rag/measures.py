@@ -17,6 +17,7 @@ MEASURES = {
     "Recall@5": ir_measures.R @ 5,
     "Recall@10": ir_measures.R @ 10,
     "Recall@50": ir_measures.R @ 50,
+    "Recall@100": ir_measures.R @ 100,
     "MAP@10": ir_measures.AP @ 10,
     "nDCG@10": ir_measures.nDCG @ 10,
     "MRR@10": ir_measures.RR @ 10,

@@ -4,18 +4,21 @@ Every score is computed from the question and from chunks that the lists admit, 
 scores nor order tell anything of others.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Protocol
 
 from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId
 from corpus.embedding import Embedder
-from corpus.index import Bm25Encoder, Rankings, Scored, VectorIndex
+from corpus.index import Bm25Encoder, Rankings, Scored
 from corpus.index.bm25 import MAXIMUM_CHARACTERS
-from corpus.index.lexicon import is_referred_to
+from corpus.index.lexicon import sections_around
 from corpus.index.port import Facts
+from corpus.vectors import FloatVector, QuestionTerms
 from corpus.word_vectors import WordVectors
 from rag.closeness import closeness
 from rag.fusion import DEFAULT, Weights, best_first, min_max, scale_of, weighted_scores
@@ -26,10 +29,10 @@ MOST_NAMED = 8
 """Documents that a question may name and that are searched on their own."""
 NAMED_SHARE = 0.5
 """Part of the best document's score that another must reach to count as named."""
-NAMING_STRENGTH = 8.0
+NAMING_STRENGTH = 3.0
 """A document's name counts for half when its terms together are this rare (in nats), and falls
 off quickly below: that a question holds a common word of a title says little. Chosen on the
-development questions of the samples."""
+development questions of the samples and one half of FinanceBench."""
 REFERRING = 10
 """Of the best passages, how many lend weight along their references."""
 COPIES = 2
@@ -40,7 +43,6 @@ COMPARED_BY_WORD = 60
 SAME_WORDS = 0.9
 """Part of all their words that two passages share that say the same."""
 FEWEST_WORDS = 8
-REPEATED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,21 @@ class Watch:
             self.steps[step] = self.steps.get(step, 0.0) + spent
 
 
+class Searched(Protocol):
+    """What is ranked over: an index, or one that is told first what it does not know yet."""
+
+    def rankings(
+        self,
+        *,
+        dense: FloatVector,
+        sparse: QuestionTerms,
+        access_lists: Collection[AccessListId],
+        limit: int,
+        documents: Collection[DocumentId] | None = None,
+    ) -> Rankings:
+        """See ``corpus.index.VectorIndex``."""
+
+
 class Ranker:
     """Hybrid ranking: meaning and words of one engine, fused by their scores, then refined.
 
@@ -114,7 +131,7 @@ class Ranker:
     def __init__(
         self,
         *,
-        index: VectorIndex,
+        index: Searched,
         embedder: Embedder,
         bm25: Bm25Encoder,
         word_vectors: WordVectors | None = None,
@@ -186,9 +203,9 @@ class Ranker:
         gained = _gained(scores, pool.facts, weights.reference) if weights.reference else {}
         for key, gain in gained.items():
             scores[key] += gain
-        repeated = _repeated(scores, pool.facts)
+        repeated = _repeated(scores, pool.facts) if weights.repetition else set()
         for key in repeated:
-            scores[key] *= REPEATED_SHARE
+            scores[key] *= 1 - weights.repetition
         final = min_max(scores)
         return [
             Ranked(
@@ -260,7 +277,7 @@ class _Pool:
             dense=more_dense | dense,
             sparse=more_sparse | sparse,
             dense_ranks=_ranks(rankings.dense),
-            sparse_ranks=_ranks(rankings.sparse),
+            sparse_ranks=_ranks([one for one in rankings.sparse if one.score > 0]),
             named=named,
         )
 
@@ -282,7 +299,7 @@ def _scores(ranking: Sequence[Scored]) -> dict[str, float]:
 
 
 def _ranks(ranking: Sequence[Scored]) -> dict[str, int]:
-    return {one.chunk_id: rank for rank, one in enumerate(ranking, start=1)}
+    return {one.chunk_id: rank for rank, one in enumerate(ranking[:DEPTH], start=1)}
 
 
 def _named(found: Sequence[Scored]) -> dict[DocumentId, float]:
@@ -307,16 +324,49 @@ def _gained(
     scores: Mapping[str, float], facts: Mapping[str, Facts], share: float
 ) -> dict[str, float]:
     """Return what candidates gain from the best passages along references, both ways."""
+    links: defaultdict[DocumentId, dict[str, _Links]] = defaultdict(dict)
+    for key in scores:
+        if facts[key].labels or facts[key].references:
+            links[facts[key].document_id][key] = _Links.of(facts[key])
     gained: dict[str, float] = {}
     for best in best_first(scores)[:REFERRING]:
-        own = facts[best]
-        for key in scores:
-            other = facts[key]
-            if key == best or other.document_id != own.document_id:
-                continue
-            if _refers(own, other) or _refers(other, own):
-                gained[key] = max(gained.get(key, 0.0), share * max(scores[best], 0.0))
+        beside = links.get(facts[best].document_id, {})
+        own = beside.get(best)
+        if own is None:
+            continue
+        gain = share * max(scores[best], 0.0)
+        for key, other in beside.items():
+            if key != best and (own.refer_to(other) or other.refer_to(own)):
+                gained[key] = max(gained.get(key, 0.0), gain)
     return gained
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """The sections a chunk is and refers to, each with those around it."""
+
+    labels: frozenset[str]
+    around_labels: frozenset[str]
+    references: frozenset[str]
+    around_references: frozenset[str]
+
+    @classmethod
+    def of(cls, facts: Facts) -> "_Links":
+        # A number without parts ("Part 2") is as often that of a form or of a list.
+        references = [number for number in facts.references if "." in number]
+        return cls(
+            labels=frozenset(facts.labels),
+            around_labels=sections_around(facts.labels),
+            references=frozenset(references),
+            around_references=sections_around(references, widest=2),
+        )
+
+    def refer_to(self, other: "_Links") -> bool:
+        """Say whether a reference means a section of the other, one in it or one around it."""
+        return not (
+            self.references.isdisjoint(other.around_labels)
+            and self.around_references.isdisjoint(other.labels)
+        )
 
 
 def _repeated(scores: Mapping[str, float], facts: Mapping[str, Facts]) -> set[str]:
@@ -339,11 +389,3 @@ def _same(words: frozenset[str], other: frozenset[str]) -> bool:
     if fewer < SAME_WORDS * more:
         return False
     return len(words & other) >= SAME_WORDS * len(words | other)
-
-
-def _refers(citing: Facts, cited: Facts) -> bool:
-    return any(
-        is_referred_to(reference, label)
-        for reference in citing.references
-        for label in cited.labels
-    )

@@ -17,7 +17,7 @@ USUAL_LENGTH = 120.0
 the asker may not read."""
 HEADING_WEIGHT = 0.4
 """Of a term in the headings above a chunk, beside 1 in its own text."""
-PAIR_WEIGHT = 0.35
+PAIR_WEIGHT = 0.6
 """Of two neighbouring terms of a question, beside 1 for each alone."""
 MAXIMUM_CHARACTERS = 20_000
 """Of a question that are read."""
@@ -44,7 +44,14 @@ class Bm25Encoder:
 
     Weights of a text carry term frequency and length; the inverse document frequency is
     the index's part.
+
+    Args:
+        pair_weight: Of two neighbouring terms of a question; another than the usual for
+            measuring alone.
     """
+
+    def __init__(self, *, pair_weight: float = PAIR_WEIGHT) -> None:
+        self._pair_weight = pair_weight
 
     def encode_text(self, text: IndexedText | str) -> Terms:
         """Return what the word index holds of a chunk; its weights are empty without a term."""
@@ -73,10 +80,12 @@ class Bm25Encoder:
         """Return the terms of a question; empty when it holds none."""
         asked = _storable(text[:MAXIMUM_CHARACTERS])
         terms = lexicon.stems(asked)[: lexicon.MAXIMUM_WORDS]
-        weights = dict.fromkeys(lexicon.pairs(terms), PAIR_WEIGHT) | dict.fromkeys(terms, 1.0)
+        weights = dict.fromkeys(terms, 1.0)
+        if self._pair_weight:
+            weights = dict.fromkeys(lexicon.pairs(terms), self._pair_weight) | weights
         return QuestionTerms(
             weights=_sparse(weights),
-            names=_sparse(dict.fromkeys(lexicon.names_in_question(asked), 1.0)),
+            names=_sparse(lexicon.names_in_question(asked)),
             words=tuple(dict.fromkeys(lexicon.words(asked)))[: lexicon.MAXIMUM_WORDS],
         )
 

@@ -15,7 +15,7 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.errors import IndexMismatch, IndexUnavailable
 from corpus.index import filters
-from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
+from corpus.index.filters import All, AnyChunk, AnyNumber, AnyWord, Condition, Equal
 from corpus.index.port import (
     DENSE,
     FACTS,
@@ -27,8 +27,10 @@ from corpus.index.port import (
     Point,
     Rankings,
     Scored,
+    Scores,
     batches,
     best_first,
+    completed,
     facts_of,
     nothing_to_search,
     payload_of,
@@ -89,18 +91,31 @@ class EdgeIndex:
             return Rankings([], [])
         readable = filters.readable(access_lists)
         found = filters.within(readable, documents)
-        by_meaning = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(dense.tolist(), using=DENSE),
-            filter=_translate(found),
-            with_payload=list(FACTS),
-        )
+        meaning = edge.Query.Nearest(dense.tolist(), using=DENSE)
+        by_meaning = self._query(meaning, found, limit)
         by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
+
+        def meaning_of(chunk_ids: Sequence[ChunkId]) -> Scores:
+            within = filters.among(found, chunk_ids)
+            return _scores(self._query(meaning, within, len(chunk_ids), facts=False))
+
+        def words_of(chunk_ids: Sequence[ChunkId]) -> Scores:
+            within = filters.among(found, chunk_ids)
+            return _scores(
+                self._by_terms(
+                    sparse.weights, SPARSE, within, readable, len(chunk_ids), facts=False
+                )
+            )
+
         by_names: list[Scored] = []
         if documents is None:
             first = filters.first_chunks(readable)
             by_names = self._by_terms(sparse.names, NAMES, first, first, NAMED_DOCUMENTS)
-        return Rankings(self._query(by_meaning), by_words, by_names)
+        return Rankings(
+            completed(by_meaning, by_words, meaning_of),
+            completed(by_words, by_meaning, words_of),
+            by_names,
+        )
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
@@ -110,6 +125,11 @@ class EdgeIndex:
         """See ``VectorIndex``."""
         condition = _translate(filters.of_version(version_id))
         self._update(edge.UpdateOperation.delete_points_by_filter(condition))
+
+    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
+        """See ``VectorIndex``."""
+        if chunk_ids:
+            self._update(edge.UpdateOperation.delete_points(list(chunk_ids)))
 
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
@@ -146,19 +166,21 @@ class EdgeIndex:
             os.close(self._lock)
 
     def _by_terms(
-        self, terms: SparseVector, using: str, found: All, scope: All, limit: int
+        self,
+        terms: SparseVector,
+        using: str,
+        found: All,
+        scope: All,
+        limit: int,
+        *,
+        facts: bool = True,
     ) -> list[Scored]:
         """Search by words, their weights computed over the points within a scope."""
         if not terms.indices:
             return []
-        request = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(_edge_sparse(terms), using=using),
-            filter=_translate(found),
-            params=edge.SearchParams(idf=edge.IdfParams(_translate(scope))),
-            with_payload=list(FACTS),
-        )
-        return self._query(request)
+        words = edge.Query.Nearest(_edge_sparse(terms), using=using)
+        weighed = edge.SearchParams(idf=edge.IdfParams(_translate(scope)))
+        return self._query(words, found, limit, params=weighed, facts=facts)
 
     def _set(self, condition: All, payload: Payload) -> None:
         self._update(edge.UpdateOperation.set_payload_by_filter(_translate(condition), payload))
@@ -167,7 +189,22 @@ class EdgeIndex:
         with _translated(self._folder):
             self._shard.update(operation)
 
-    def _query(self, request: edge.QueryRequest) -> list[Scored]:
+    def _query(
+        self,
+        query: edge.Query,
+        within: All,
+        limit: int,
+        *,
+        params: edge.SearchParams | None = None,
+        facts: bool = True,
+    ) -> list[Scored]:
+        request = edge.QueryRequest(
+            limit=limit,
+            query=query,
+            filter=_translate(within),
+            params=params,
+            with_payload=list(FACTS) if facts else None,
+        )
         with _translated(self._folder):
             found = self._shard.query(request)
         return best_first(
@@ -271,7 +308,11 @@ def _translate(condition: All) -> edge.Filter:
     return edge.Filter(must=[_translate_one(one) for one in condition.conditions])
 
 
-def _translate_one(condition: Condition) -> edge.FieldCondition:
+def _scores(found: Sequence[Scored]) -> Scores:
+    return {one.chunk_id: one.score for one in found}
+
+
+def _translate_one(condition: Condition) -> edge.FieldCondition | edge.HasIdCondition:
     match condition:
         case Equal(key, value):
             return edge.FieldCondition(key, match=edge.MatchValue(value))
@@ -279,6 +320,8 @@ def _translate_one(condition: Condition) -> edge.FieldCondition:
             return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
         case AnyNumber(key, numbers):
             return edge.FieldCondition(key, match=edge.MatchAny(list(numbers)))
+        case AnyChunk(chunk_ids):
+            return edge.HasIdCondition(set(chunk_ids))
         case _:
             assert_never(condition)
 

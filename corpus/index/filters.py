@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from corpus.access import AccessListId
-from corpus.documents import DocumentId, VersionId
+from corpus.documents import ChunkId, DocumentId, VersionId
 
 STATE = "state"
 ACCESS_LIST = "access_list"
@@ -44,7 +44,14 @@ class AnyNumber:
     values: tuple[int, ...]
 
 
-Condition: TypeAlias = Equal | AnyWord | AnyNumber
+@dataclass(frozen=True, slots=True)
+class AnyChunk:
+    """The point is one of these chunks."""
+
+    chunk_ids: tuple[ChunkId, ...]
+
+
+Condition: TypeAlias = Equal | AnyWord | AnyNumber | AnyChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,11 @@ def within(base: All, documents: Collection[DocumentId] | None) -> All:
     if documents is None:
         return base
     return All((*base.conditions, AnyWord(DOCUMENT, tuple(sorted(documents)))))
+
+
+def among(base: All, chunk_ids: Collection[ChunkId]) -> All:
+    """Narrow a filter to some chunks."""
+    return All((*base.conditions, AnyChunk(tuple(sorted(chunk_ids)))))
 
 
 def first_chunks(base: All) -> All:

@@ -1,7 +1,7 @@
 """The index as the rest of the house sees it: what every engine's adapter offers."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from corpus.access import AccessListId
@@ -39,6 +39,7 @@ NAMED_DOCUMENTS = 32
 """The most documents that a question is taken to name."""
 
 Payload: TypeAlias = dict[str, str | int]
+Scores: TypeAlias = Mapping[ChunkId, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """What each retriever found, best first.
+    """What each retriever found, best first, and what it makes of what the other found.
+
+    Both hold the same chunks: each retriever's best, and behind them, scored all the same, those
+    that only the other has among its best.
 
     Attributes:
         dense: Chunks by meaning.
-        sparse: Chunks by words.
+        sparse: Chunks by words; 0 for one that holds no word of the question.
         documents: First chunks of the documents whose title or file name the question names.
     """
 
@@ -134,7 +138,7 @@ class VectorIndex(Protocol):
             sparse: Terms of the question.
             access_lists: The lists that admit the asker. Without any, nothing is found and
                 the engine is not asked.
-            limit: The most points in each ranking.
+            limit: The most points that each ranking finds.
             documents: Search in these only; None means in all. Names are looked for only then.
         """
 
@@ -143,6 +147,9 @@ class VectorIndex(Protocol):
 
     def remove_version(self, version_id: VersionId) -> None:
         """Remove the points of a version; does nothing when there are none."""
+
+    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
+        """Remove some points; does nothing for those that are not there."""
 
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """Put every point of a document under another access list."""
@@ -185,6 +192,25 @@ def facts_of(payload: Mapping[str, object]) -> Facts:
     labels, references = (tuple(str(payload.get(key, "")).split()) for key in (LABELS, REFERENCES))
     document_id = DocumentId(str(payload.get(DOCUMENT, "")))
     return Facts(document_id, str(payload.get(WORDS, "")), labels, references)
+
+
+def completed(
+    found: Sequence[Scored], other: Sequence[Scored], score: Callable[[Sequence[ChunkId]], Scores]
+) -> list[Scored]:
+    """Return a ranking with the chunks behind it that only the other one found.
+
+    Args:
+        found: The ranking; nothing is behind one that found nothing.
+        other: The other one.
+        score: Scores some chunks by this ranking; one that it leaves out counts 0.
+    """
+    known = {one.chunk_id for one in found}
+    missing = {one.chunk_id: one for one in other if one.chunk_id not in known}
+    if not found or not missing:
+        return list(found)
+    scores = score(list(missing))
+    more = [replace(one, score=scores.get(key, 0.0)) for key, one in missing.items()]
+    return [*found, *best_first(more)]
 
 
 def nothing_to_search(

@@ -12,7 +12,7 @@ from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.errors import IndexMismatch, IndexUnavailable
 from corpus.index import filters
-from corpus.index.filters import All, AnyNumber, AnyWord, Condition, Equal
+from corpus.index.filters import All, AnyChunk, AnyNumber, AnyWord, Condition, Equal
 from corpus.index.port import (
     DENSE,
     FACTS,
@@ -24,8 +24,10 @@ from corpus.index.port import (
     Point,
     Rankings,
     Scored,
+    Scores,
     batches,
     best_first,
+    completed,
     facts_of,
     nothing_to_search,
     payload_of,
@@ -84,11 +86,24 @@ class ServerIndex:
         found = filters.within(readable, documents)
         by_meaning = self._query(DENSE, dense.tolist(), found, limit, None)
         by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
+
+        def meaning_of(chunk_ids: Sequence[ChunkId]) -> Scores:
+            within = filters.among(found, chunk_ids)
+            return _scores(self._query(DENSE, dense.tolist(), within, len(chunk_ids), None))
+
+        def words_of(chunk_ids: Sequence[ChunkId]) -> Scores:
+            within = filters.among(found, chunk_ids)
+            return _scores(self._by_terms(sparse.weights, SPARSE, within, readable, len(chunk_ids)))
+
         by_names: list[Scored] = []
         if documents is None:
             first = filters.first_chunks(readable)
             by_names = self._by_terms(sparse.names, NAMES, first, first, NAMED_DOCUMENTS)
-        return Rankings(by_meaning, by_words, by_names)
+        return Rankings(
+            completed(by_meaning, by_words, meaning_of),
+            completed(by_words, by_meaning, words_of),
+            by_names,
+        )
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
@@ -99,6 +114,13 @@ class ServerIndex:
         selector = models.FilterSelector(filter=_translate(filters.of_version(version_id)))
         with self._translated():
             self._client.delete(COLLECTION, selector, wait=True)
+
+    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
+        """See ``VectorIndex``."""
+        if chunk_ids:
+            with self._translated():
+                points = models.PointIdsList(points=list(chunk_ids))
+                self._client.delete(COLLECTION, points, wait=True)
 
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
@@ -251,7 +273,11 @@ def _translate(condition: All) -> models.Filter:
     return models.Filter(must=[_translate_one(one) for one in condition.conditions])
 
 
-def _translate_one(condition: Condition) -> models.FieldCondition:
+def _scores(found: Sequence[Scored]) -> Scores:
+    return {one.chunk_id: one.score for one in found}
+
+
+def _translate_one(condition: Condition) -> models.FieldCondition | models.HasIdCondition:
     match condition:
         case Equal(key, value):
             return models.FieldCondition(key=key, match=models.MatchValue(value=value))
@@ -259,5 +285,7 @@ def _translate_one(condition: Condition) -> models.FieldCondition:
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
         case AnyNumber(key, numbers):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(numbers)))
+        case AnyChunk(chunk_ids):
+            return models.HasIdCondition(has_id=list(chunk_ids))
         case _:
             assert_never(condition)

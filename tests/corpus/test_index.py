@@ -54,8 +54,9 @@ def test_points_are_found_by_meaning_and_by_words(index: VectorIndex) -> None:
     found = search(index, "probate fee", direction=1)
 
     assert [scored.chunk_id for scored in found.dense] == [leave.chunk_id, fees.chunk_id]
-    assert [scored.chunk_id for scored in found.sparse] == [fees.chunk_id]
+    assert [scored.chunk_id for scored in found.sparse] == [fees.chunk_id, leave.chunk_id]
     assert found.dense[0].score == pytest.approx(1.0, abs=1e-5)
+    assert found.sparse[1].score == 0
 
 
 def test_points_that_are_not_live_are_not_found(index: VectorIndex) -> None:
@@ -204,11 +205,23 @@ def test_more_points_than_a_batch_are_all_written(index: VectorIndex) -> None:
 
 
 def test_a_ranking_is_cut_at_its_limit(index: VectorIndex) -> None:
-    index.upsert([point("fee") for _ in range(5)])
+    index.upsert([point("fee", direction=1) for _ in range(5)])
 
     found = search(index, "fee", limit=3)
 
-    assert (len(found.dense), len(found.sparse)) == (3, 3)
+    assert len({scored.chunk_id for scored in found.dense}) == len(found.dense) <= 6
+
+
+def test_each_ranking_scores_what_only_the_other_found(index: VectorIndex) -> None:
+    by_words, by_meaning = point("fee fee", direction=1), point("fee of many words", direction=0)
+    index.upsert([by_words, by_meaning, point("nothing of it", direction=1)])
+
+    found = search(index, "fee", direction=0, limit=1)
+
+    assert [scored.chunk_id for scored in found.dense] == [by_meaning.chunk_id, by_words.chunk_id]
+    assert [scored.chunk_id for scored in found.sparse] == [by_words.chunk_id, by_meaning.chunk_id]
+    assert 0 < found.sparse[1].score < found.sparse[0].score
+    assert found.sparse[1].facts == found.dense[0].facts
 
 
 def test_five_thousand_access_lists_can_be_searched_at_once(index: VectorIndex) -> None:

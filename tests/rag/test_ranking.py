@@ -129,6 +129,35 @@ def test_a_rule_brings_the_rule_it_refers_to(
     assert found[elsewhere.chunk_id].reference == 0
 
 
+@pytest.mark.parametrize(
+    ("reference", "label", "gains"),
+    [
+        ("4.12.7", "4.12.7", True),
+        ("4.12.7", "4.12.7(2)", True),
+        ("4.12.7(2)", "4.12.7", True),
+        ("4.12.7", "4", False),
+        ("4.12.7", "4.12.70", False),
+    ],
+)
+def test_a_reference_means_a_section_its_parts_and_what_surrounds_it(
+    ranker: Ranker,
+    index: VectorIndex,
+    embedder: Embedder,
+    reference: str,
+    label: str,
+    *,
+    gains: bool,
+) -> None:
+    citing = point(embedder, f"Capital is reduced as Rule {reference} sets out.", document="d")
+    cited = point(embedder, "The haircut is eight per cent.", document="d", heading=f"Rule {label}")
+    index.upsert([citing, cited])
+
+    ranked = ranker.rank("How is capital reduced?", access_lists={STAFF})
+
+    found = {one.chunk_id: one.found for one in ranked}
+    assert (found[cited.chunk_id].reference > 0) is gains
+
+
 def test_ten_versions_of_one_clause_do_not_fill_the_window(
     ranker: Ranker, index: VectorIndex, embedder: Embedder
 ) -> None:

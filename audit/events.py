@@ -136,6 +136,7 @@ class PassageRead:
         score: Fused relevance.
         rank: Place among the passages, from 1.
         original_sha256: Hex SHA-256 of the original, where known.
+        tried: What in it speaks to the machine instead of to its reader.
     """
 
     document_id: Annotated[str, Place.ENVELOPE, Named("doc")]
@@ -146,6 +147,7 @@ class PassageRead:
     score: Measure
     rank: Count
     original_sha256: Annotated[str, Place.ENVELOPE, Named("doc_sha256")] = ""
+    tried: Text = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,10 @@ class Passage(Wire):
     )
     marking: str = Field(default="", description="The document's protective marking.")
     found_by: FoundBy | None = Field(default=None, description="Of a search alone.")
+    suspicions: list[str] = Field(
+        default_factory=list,
+        description="How it speaks to the machine instead of to its reader; usually not at all.",
+    )
 
 
 class Citation(Wire):
@@ -476,6 +480,10 @@ class PassageView(Wire):
     after: str
     page_count: int
     marking: str = Field(default="", description="The document's protective marking.")
+    suspicions: list[str] = Field(
+        default_factory=list,
+        description="How it speaks to the machine instead of to its reader; usually not at all.",
+    )
 
 
 class AccessGround(Wire):

@@ -165,6 +165,7 @@ def show_passage(
         after=_to_word(text[end : end + SURROUNDING_CHARACTERS], len(text) - end),
         page_count=version.page_count,
         marking=version.marking,
+        suspicions=sorted({one.kind for one in chunk.suspicions}) if chunk else [],
     )
 
 

@@ -18,8 +18,8 @@ from muniment.listening import serve_application
 from muniment.record_exports import exporting
 from muniment.record_programs import keeping, note_unclean_end
 from muniment.settings import Settings
-from rag.service import ServiceParts, create_service
 from muniment.stores import open_provided
+from rag.service import ServiceParts, create_service
 
 WORKER_END_SECONDS = 6.0
 """How long the worker may take to put its document down; the rest is undone at the next start."""
@@ -103,13 +103,13 @@ def _on_record(house: House) -> Iterator[None]:
 
 def _parts(house: House) -> ServiceParts:
     return ServiceParts(
+        provided=open_provided(house.settings, house.identity),
         catalog=house.catalog,
         originals=house.originals,
         assistant=house.assistant,
         identity=house.identity,
         conversations=house.conversations,
         record=house.record,
-        provided=open_provided(house.settings, house.identity),
         gate=house.gate,
         model=house.model,
         index=house.index,

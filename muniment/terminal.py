@@ -134,10 +134,14 @@ def prove(identity: Identity, name: str, *, prompt: str) -> Principal:
         TooManyAttempts: Too many wrong passwords in a row.
     """
     password = click.prompt(prompt, hide_input=True)
-    asked = any(one.name == name for one in identity.accounts()) and SecondFactors(identity).has(
-        name
-    )
-    code = click.prompt("Code", hide_input=True) if asked else ""
+    code = click.prompt("Code", hide_input=True) if _is_asked_for_a_code(identity, name) else ""
     opened = identity.sign_in(name, password, code=code)
     identity.sign_out(opened.token)
     return opened.principal
+
+
+def _is_asked_for_a_code(identity: Identity, name: str) -> bool:
+    try:
+        return SecondFactors(identity).has(name)
+    except rag.errors.UnknownAccount:
+        return False  # refused like a wrong password

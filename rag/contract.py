@@ -53,6 +53,7 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/audit/entries/{n}/conversation``  the conversation it stands in -> Conversation
 ``POST /v1/audit/verify``                   -> AuditVerdict
 ``GET /v1/audit/export``                    ?format= and filters -> a file
+``GET /v1/privacy/subject-access``          ?person= -> an archive
 ``GET /ready``                              -> Readiness
 ==========================================  =====================================================
 
@@ -95,25 +96,11 @@ class Role(StrEnum):
     """Answers people about their data, and agrees to erasures."""
 
 
-
-    name: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=1, max_length=1_000, repr=False)
-    code: str = Field(min_length=1, max_length=200, repr=False)
-
-
-class Password(Wire):
-    """One's password once more."""
-
-    password: str = Field(min_length=1, max_length=1_000, repr=False)
-
-
-class Code(Wire):
-    """A code of one's authenticator app, or one for the day it is lost."""
 class SignIn(Wire):
     """A name and a password, and a code where the person has set one up."""
 
-    code: str = Field(min_length=1, max_length=40, repr=False)
-
+    name: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
     code: str = Field(default="", max_length=40, repr=False)
 
 
@@ -127,7 +114,7 @@ class SignInWays(Wire):
 class SetUpFirst(Wire):
     """The set-up code of the console, and the first administrator's name and password."""
 
-
+    code: str = Field(min_length=1, max_length=200, repr=False)
     name: str = Field(min_length=1, max_length=200)
     password: str = Field(min_length=1, max_length=1_000, repr=False)
 
@@ -157,6 +144,20 @@ class ProviderLogout(Wire):
     """What an identity provider sends by itself when somebody has signed out there."""
 
     logout_token: str = Field(min_length=1, max_length=40_000, repr=False)
+
+
+class Password(Wire):
+    """One's password once more."""
+
+    password: str = Field(min_length=1, max_length=1_000, repr=False)
+
+
+class Code(Wire):
+    """A code of one's authenticator app, or one for the day it is lost."""
+
+    code: str = Field(min_length=1, max_length=40, repr=False)
+
+
 class FactorState(Wire):
     """Whether one is asked for a code."""
 
@@ -177,6 +178,8 @@ class RecoveryCodes(Wire):
     codes: list[str] = Field(repr=False)
 
 
+class Person(Wire):
+    """Who is signed in."""
 
     name: str
     groups: list[str]
@@ -193,8 +196,6 @@ class Session(Wire):
 
 
 class Ask(Wire):
-class Person(Wire):
-    """Who is signed in."""
     """A question, in a conversation or opening one."""
 
     question: str = Field(min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS)

@@ -14,6 +14,7 @@ from rag import (
     service_ingestion,
     service_openai,
     service_oversight,
+    service_privacy,
     service_provider,
     service_sign_in,
     service_tokens,
@@ -39,6 +40,7 @@ __all__ = ["ServiceParts", "create_service"]
 
 ROUTES: Final = (
     service_sign_in,
+    service_privacy,
     service_provider,
     service_asking,
     service_conversations,

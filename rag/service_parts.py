@@ -48,6 +48,7 @@ from rag.roles import (
     EXPLAINERS,
     IN_PERSON,
     KEEPERS,
+    PRIVACY,
     PUBLIC,
     READERS,
     SIGNED_IN,
@@ -95,8 +96,8 @@ class ServiceParts:
     clock: Clock
     uploads: Path | None = None
     largest_upload: int = 0
-
     provided: ProvidedAccounts | None = None
+
 
 class Views:
     """Who looked at which page a moment ago.
@@ -187,9 +188,9 @@ _bearer = HTTPBearer(auto_error=False, description="The token of a session.")
 
 
 def bearer_token(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     request: Request,
     running: InService,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> str:
     """Return the token a request came with.
 
@@ -197,12 +198,11 @@ def bearer_token(
         NotSignedIn: It came with none.
     """
     if credentials is None:
-        raise NotSignedIn("You are not signed in. Sign in first.")
         _note_stranger(running, request)
+        raise NotSignedIn("You are not signed in. Sign in first.")
     return credentials.credentials
 
 
-Token = Annotated[str, Depends(bearer_token)]
 def _note_stranger(running: Running, request: Request) -> None:
     """Put on record that somebody unknown was at a route: of each route once in a minute.
 
@@ -215,6 +215,7 @@ def _note_stranger(running: Running, request: Request) -> None:
         running.views.remember(key, now)
 
 
+Token = Annotated[str, Depends(bearer_token)]
 
 
 class Caller(NamedTuple):
@@ -321,6 +322,7 @@ Keeper = Annotated[Principal, Depends(Needs(KEEPERS))]
 Contributor = Annotated[Principal, Depends(Needs(CONTRIBUTORS))]
 Watcher = Annotated[Principal, Depends(Needs(WATCHERS))]
 Auditor = Annotated[Principal, Depends(Needs(AUDITORS))]
+PrivacyOfficer = Annotated[Principal, Depends(Needs(PRIVACY))]
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
 from rag.contract import Role
 from rag.errors import SignInRefused
 from rag.identity import Account, Identity
-from rag.store import Clock, set_up_codes, utc_now
+from rag.store import Clock, accounts, set_up_codes, utc_now
 
 LASTS: Final = timedelta(hours=24)
 FIRST_ROLES: Final = frozenset({Role.ADMINISTRATOR, Role.READER})
@@ -34,7 +34,9 @@ class SetUp:
 
     def wanted(self) -> bool:
         """Say whether there is no account yet."""
-        return not self._identity.accounts()
+        query = select(accounts.c.account_id).where(accounts.c.removed_at.is_(None)).limit(1)
+        with self._store.reading.begin() as connection:
+            return connection.execute(query).first() is None
 
     def offer(self) -> str:
         """Return a new code, good once and for a day; those made before open nothing any more.

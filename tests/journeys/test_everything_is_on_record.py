@@ -210,6 +210,11 @@ SHOWN_ELSEWHERE = {
         "tests/rag/test_service_conversations.py",
         "test_a_program_with_a_token_asks_in_its_persons_name",
     ),
+    "GET /v1/privacy/subject-access": (
+        "dsar.export",
+        "tests/rag/test_service_privacy.py",
+        "test_a_privacy_officer_gets_what_is_kept_about_a_person",
+    ),
     "POST /v1/provider/finish": (
         "auth.login",
         "tests/rag/test_provider.py",
@@ -384,8 +389,8 @@ QUIET_COMMANDS = {
     "access break-glass": "writes access.break_glass; needs a document",
     "directory status": "how the last synchronisation ended, for whoever owns the data folder",
     "user list": "names, groups and roles, for whoever owns the data folder",
-    "user set-up": "writes admin.user.change; needs a house without accounts",
     "user link": "writes admin.user.change; needs an identity provider",
+    "user set-up": "writes admin.user.change; needs a house without accounts",
     "user token list": "labels of tokens, never the tokens",
     "user token revoke": "writes admin.user.change; needs a token",
     "index rebuild": "builds what is searched from texts on record; system.start names its model",
@@ -504,10 +509,10 @@ WRITERS: dict[type, dict[str, str]] = {
         "open_provided_session": "auth.login",
         "end_provided_sessions": "session.revoke",
         "mark_strong": "auth.mfa",
+        "sign_out": "auth.logout",
     },
     Conversations: {
         "delete": "conversation.delete",
-        "sign_out": "auth.logout",
         "finish": "rag.answer",
         "share": "conversation.share",
         "start_turn": "rag.ask",
@@ -544,10 +549,10 @@ QUIET_WRITERS: dict[type, dict[str, str]] = {
     Identity: {
         "excuse_samples": "sample accounts; their making is admin.user.change",
         "require_password": "counts attempts; auth.fail where one fails",
+        "open_session_for": "for the operator's own commands, which record in that name",
         "principal_of": "notes when a session was last used",
     },
     Conversations: {
-        "open_session_for": "for the operator's own commands, which record in that name",
         "append": "pieces of a draft; rag.answer holds the whole of it",
         "rename": "a name for one's own list",
     },

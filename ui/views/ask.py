@@ -48,6 +48,7 @@ CLOSEST = (
     Column(key="place", label="Place", kind="soft"),
     Column(key="score", label="Match", kind="share"),
 )
+SPEAKS_TO_MACHINE = "This passage contains instructions to an assistant; they are treated as text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +468,8 @@ def _pages(place: Place, cited_page: int, passage: PassageView) -> None:
 
 
 def _foot(place: Place, passage: PassageView) -> None:
+    if passage.suspicions:
+        st.caption(f":material/smart_toy: {SPEAKS_TO_MACHINE}")
     section = " / ".join(passage.heading_path or place.heading_path)
     where = place.where if place.page is None else ""
     with st.container(key="evidence-section"):

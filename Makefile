@@ -10,6 +10,8 @@ PINS := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' '-')
 MODEL_LOG := build/model-server-install.log
 # Options for `muniment up`, such as ARGS=--no-model, or names of benchmarks for `make bench`
 ARGS ?=
+# How long attacks are put to the packaged model by `make evaluate`; 0 leaves it out
+MODEL_MINUTES ?= 0
 
 .PHONY: help
 help: ## Show this help
@@ -46,9 +48,15 @@ samples: install-main ## Write the sample documents again
 
 .PHONY: evaluate
 evaluate: EXTRAS :=
-evaluate: install-main ## Put the sample questions, then measure retrieval on the evaluation sets at hand
+evaluate: install-main ## Measure retrieval, checking, refusing, traps and attacks, then put the sample questions
 	@.venv/bin/python -m bench quality
-	.venv/bin/muniment evaluate samples
+	.venv/bin/python -m bench claims
+	.venv/bin/python -m bench mtrag
+	.venv/bin/python -m bench traps
+	.venv/bin/python -m bench injection --model-minutes $(MODEL_MINUTES)
+	.venv/bin/muniment evaluate samples --quotes || missed=1
+	.venv/bin/muniment evaluate samples || missed=1
+	exit $${missed:-0}
 
 .PHONY: clean
 clean: ## Remove the environments and caches; the data folder stays

@@ -54,6 +54,20 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``POST /v1/audit/verify``                   -> AuditVerdict
 ``GET /v1/audit/export``                    ?format= and filters -> a file
 ``GET /v1/privacy/subject-access``          ?person= -> an archive
+``GET /scim/v2/ServiceProviderConfig``      what is supported of SCIM 2.0 (RFC 7644)
+``GET /scim/v2/ResourceTypes``              Users and Groups
+``GET /scim/v2/Users``                      ?filter=&startIndex=&count= ; so the others below
+``POST /scim/v2/Users``                     a person
+``GET /scim/v2/Users/{id}``
+``PUT /scim/v2/Users/{id}``
+``PATCH /scim/v2/Users/{id}``
+``DELETE /scim/v2/Users/{id}``              -> 204; the account is locked
+``GET /scim/v2/Groups``                     ?excludedAttributes=members leaves members out
+``POST /scim/v2/Groups``                    a group
+``GET /scim/v2/Groups/{id}``
+``PUT /scim/v2/Groups/{id}``
+``PATCH /scim/v2/Groups/{id}``
+``DELETE /scim/v2/Groups/{id}``             -> 204
 ``GET /ready``                              -> Readiness
 ==========================================  =====================================================
 

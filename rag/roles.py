@@ -55,4 +55,5 @@ WATCHERS: Final = Rule(
     "whoever brings documents in", KEEPERS.roles | CONTRIBUTORS.roles, scope="administer"
 )
 AUDITORS: Final = Rule("auditors", frozenset({Role.AUDITOR}), scope="audit")
+PROVISIONERS: Final = Rule("directories", frozenset({Role.ADMINISTRATOR}), scope="directory")
 PRIVACY: Final = Rule("privacy officers", frozenset({Role.PRIVACY_OFFICER}), in_person=True)

@@ -16,6 +16,7 @@ from rag import (
     service_oversight,
     service_privacy,
     service_provider,
+    service_scim,
     service_sign_in,
     service_tokens,
 )
@@ -48,6 +49,7 @@ ROUTES: Final = (
     service_ingestion,
     service_openai,
     service_oversight,
+    service_scim,
     service_tokens,
 )
 

@@ -43,7 +43,10 @@ log = logging.getLogger("rag.service")
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 MAXIMUM_BODY_BYTES: Final = 256 * 1024
+LARGEST_GROUP_BYTES: Final = 4 * 1024 * 1024
+"""A group of some ten thousand members, as a directory pushes it."""
 UPLOADS: Final = "/v1/ingestion/uploads/"
+DIRECTORY: Final = "/scim/v2/"
 """The longest question, every character escaped, with room to spare."""
 
 RECORD_AWAY: Final = (
@@ -183,8 +186,7 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        upload = scope["method"] == "PUT" and scope["path"].startswith(UPLOADS)
-        most = self._largest_upload if upload else MAXIMUM_BODY_BYTES
+        most = self._most(scope)
         refusal = self._refusal(Headers(scope=scope), most)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
@@ -196,6 +198,12 @@ class Guard:
             _log_without_text(error)
             if not started:
                 await problem(500, UNEXPECTED)(scope, receive, send_with_headers)
+
+    def _most(self, scope: Scope) -> int:
+        """Return how many bytes a request may bring."""
+        if scope["method"] == "PUT" and scope["path"].startswith(UPLOADS):
+            return self._largest_upload
+        return LARGEST_GROUP_BYTES if scope["path"].startswith(DIRECTORY) else MAXIMUM_BODY_BYTES
 
     def _refusal(self, headers: Headers, most: int) -> Response | None:
         if _host_name(headers.get("host", "")) not in self._hosts:

@@ -49,6 +49,7 @@ from rag.roles import (
     IN_PERSON,
     KEEPERS,
     PRIVACY,
+    PROVISIONERS,
     PUBLIC,
     READERS,
     SIGNED_IN,
@@ -323,6 +324,7 @@ Contributor = Annotated[Principal, Depends(Needs(CONTRIBUTORS))]
 Watcher = Annotated[Principal, Depends(Needs(WATCHERS))]
 Auditor = Annotated[Principal, Depends(Needs(AUDITORS))]
 PrivacyOfficer = Annotated[Principal, Depends(Needs(PRIVACY))]
+Provisioner = Annotated[Principal, Depends(Needs(PROVISIONERS))]
 
 
 @contextmanager

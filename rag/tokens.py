@@ -25,6 +25,7 @@ PREFIX: Final = "muniment_"
 SCOPES: Final = {
     "ask": "ask, search and read documents, as the person may",
     "audit": "read the record, where the person is an auditor",
+    "directory": "push people and groups by SCIM, where the person is an administrator",
     "administer": "see and start ingestion, where the person's roles admit it",
 }
 

@@ -194,7 +194,19 @@ ROUTES: dict[str, Tried] = {
 }
 """Routes that change or disclose something, and the event each leaves."""
 
+SCIM = "tests/rag/test_scim.py"
+PUSHED = ("admin.user.change", SCIM, "test_a_person_is_made_read_replaced_patched_and_deleted")
+GROUPED = ("acl.change", SCIM, "test_groups_and_groups_in_groups_are_pushed")
+
 SHOWN_ELSEWHERE = {
+    "POST /scim/v2/Users": PUSHED,
+    "PUT /scim/v2/Users/{user_id}": PUSHED,
+    "PATCH /scim/v2/Users/{user_id}": PUSHED,
+    "DELETE /scim/v2/Users/{user_id}": PUSHED,
+    "POST /scim/v2/Groups": GROUPED,
+    "PUT /scim/v2/Groups/{group_id}": GROUPED,
+    "PATCH /scim/v2/Groups/{group_id}": GROUPED,
+    "DELETE /scim/v2/Groups/{group_id}": GROUPED,
     "POST /v1/ask": (
         "rag.ask",
         "tests/rag/test_assistant.py",
@@ -248,6 +260,12 @@ SHOWN_ELSEWHERE = {
 }
 
 QUIET_ROUTES = {
+    "GET /scim/v2/ServiceProviderConfig": "what is supported",
+    "GET /scim/v2/ResourceTypes": "what there is",
+    "GET /scim/v2/Users": "a directory sees what it pushed itself",
+    "GET /scim/v2/Users/{user_id}": "the same",
+    "GET /scim/v2/Groups": "the same",
+    "GET /scim/v2/Groups/{group_id}": "the same",
     "GET /health": "says that the service runs, and nothing else",
     "GET /ready": "numbers and states, of no document and no person",
     "GET /v1/session": "one's own name, groups and roles",

@@ -15,6 +15,7 @@ import sqlalchemy as sql
 from corpus import tables
 from corpus.access import AccessListId, Principal, UncheckedChunk
 from corpus.break_glass import BreakGlass
+from corpus.cuttings import Cuttings
 from corpus.database import Clock, Database, utc_now
 from corpus.documents import (
     Chunk,
@@ -96,7 +97,7 @@ __all__ = [
 ]
 
 
-class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
+class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures, Cuttings):
     """Everything known of the documents, in one database; may be used from any thread.
 
     Every method that changes something does so in one transaction: all of it or nothing.
@@ -164,11 +165,13 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
         size: int,
         modified_ns: int,
         planned: int | None = None,
+        cutting: str = "",
     ) -> Staged:
         """Store a new version of the document at a path, invisible until it is published.
 
         Without a title of its own it is shown under the name of its file. Given its place in
         the plan of a run (``PlannedFile.sequence``), the plan names the version from then on.
+        ``cutting`` says how the chunks were cut, so that others can be told from them.
 
         Raises:
             UnknownSource: There is none with this id.
@@ -196,6 +199,7 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
                     properties=json.dumps(parsed.properties),
                     marking=marking_in(dict(parsed.properties), self._levels),
                     published_at=self._clock(),
+                    cutting=cutting,
                 )
             )
             store_parsed(connection, version_id, parsed)
@@ -406,17 +410,18 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures):
                     found[row.chunk_id] = self._unchecked(connection, row)
         return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
-    def chunks_of(self, version_id: VersionId) -> list[UncheckedChunk]:
+    def chunks_of(self, version_id: VersionId, *, past: bool = False) -> list[UncheckedChunk]:
         """Return the chunks of a version in any state, in its order.
+
+        Args:
+            version_id: The version.
+            past: Those it had before it was cut anew, instead of those it has.
 
         Raises:
             UnknownVersion: There is none with this id.
         """
-        query = (
-            all_chunks()
-            .where(tables.chunk.c.version_id == version_id)
-            .order_by(tables.chunk.c.number)
-        )
+        chunk = tables.past_chunk if past else tables.chunk
+        query = all_chunks(chunk).where(chunk.c.version_id == version_id).order_by(chunk.c.number)
         with self._database.reading() as connection:
             version_row(connection, version_id)
             return [self._unchecked(connection, row) for row in connection.execute(query)]

@@ -12,7 +12,7 @@ from corpus.records import FileOutcome, KnownFile, PlannedFile, RunId
 from corpus.runs import OPEN, write_outcome
 from corpus.sources import known_file_from, write_known_file
 from corpus.tables import PLANNED, RECORDING
-from corpus.versions import portions
+from corpus.versions import count, portions
 
 
 class Plans(Part):
@@ -135,6 +135,15 @@ class Plans(Part):
             if rows:
                 connection.execute(table.insert(), rows)
 
+    def count_planned_below(self, run_id: RunId, prefix: str) -> int:
+        """Return how many files of a run, dealt with or not, have a path that begins so."""
+        table = tables.run_file
+        path = sql.type_coerce(table.c.path, sql.Text)
+        below = path.startswith(tables.escape_path(prefix), autoescape=True)
+        query = sql.select(table.c.sequence).where(table.c.run_id == run_id, below)
+        with self._database.reading() as connection:
+            return count(connection, query)
+
     def planned_files(
         self, run_id: RunId, *, after: int = 0, limit: int = 100
     ) -> list[PlannedFile]:
@@ -195,6 +204,15 @@ class Plans(Part):
         """Return how many chunks a version was cut into."""
         chunk = tables.chunk
         query = sql.select(sql.func.count()).where(chunk.c.version_id == version_id)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
+    def suspicious_chunks(self, version_id: VersionId) -> int:
+        """Return how many of a version's chunks hold something that speaks to the machine."""
+        chunk = tables.chunk
+        query = sql.select(sql.func.count()).where(
+            chunk.c.version_id == version_id, chunk.c.suspicions != ""
+        )
         with self._database.reading() as connection:
             return connection.scalar(query) or 0
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -260,6 +261,7 @@ version = Table(
     Column("properties", Text, nullable=False),
     Column("marking", Text, nullable=False, server_default=""),
     Column("published_at", UtcTime, nullable=False),
+    Column("cutting", String(64), nullable=False, server_default=""),
     UniqueConstraint("document_id", "number"),
 )
 Index(
@@ -291,20 +293,25 @@ page = Table(
     Column("words", LargeBinary, nullable=False),
 )
 
-chunk = Table(
-    "chunk",
-    metadata,
-    Column("chunk_id", String(36), primary_key=True),
-    Column("version_id", ForeignKey("version.version_id"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("start", Integer, nullable=False),
-    Column("end", Integer, nullable=False),
-    Column("heading_path", Text, nullable=False),
-    Column("page", Integer),
-    Column("place", Text, nullable=False),
-    Column("context", Text, nullable=False),
-    UniqueConstraint("version_id", "number"),
-)
+
+def _of_chunk() -> list[Column[Any]]:
+    return [
+        Column("chunk_id", String(36), primary_key=True),
+        Column("version_id", ForeignKey("version.version_id"), nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("start", Integer, nullable=False),
+        Column("end", Integer, nullable=False),
+        Column("heading_path", Text, nullable=False),
+        Column("page", Integer),
+        Column("place", Text, nullable=False),
+        Column("context", Text, nullable=False),
+    ]
+
+
+chunk = Table("chunk", metadata, *_of_chunk(), UniqueConstraint("version_id", "number"))
+
+past_chunk = Table("past_chunk", metadata, *_of_chunk(), Index(None, "version_id"))
+"""Chunks of versions that were cut anew since: nobody finds them, the record still names them."""
 
 known_file = Table(
     "known_file",

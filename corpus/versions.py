@@ -68,9 +68,16 @@ class Texts:
                 self._kept.pop(version_id, None)
 
 
-def chunk_id_of(version_id: VersionId, number: int) -> ChunkId:
-    """Return the id of a chunk: the same whenever the same version is cut."""
-    return ChunkId(str(uuid.uuid5(CHUNK_NAMESPACE, f"{version_id}:{number}")))
+def chunk_id_of(version_id: VersionId, number: int, *, cut_anew: str = "") -> ChunkId:
+    """Return the id of a chunk: the same whenever the same version is cut the same way.
+
+    Args:
+        version_id: The version.
+        number: The chunk's place in it, from 0.
+        cut_anew: How, where it was cut again; empty for its first chunks.
+    """
+    name = f"{version_id}:{cut_anew}:{number}" if cut_anew else f"{version_id}:{number}"
+    return ChunkId(str(uuid.uuid5(CHUNK_NAMESPACE, name)))
 
 
 def all_versions() -> sql.Select[Any]:
@@ -147,8 +154,9 @@ def next_number(connection: sql.Connection, document_id: DocumentId) -> int:
 
 def delete_versions(connection: sql.Connection, version_ids: Sequence[str]) -> None:
     """Remove versions and everything stored with them."""
+    of_version = (tables.chunk, tables.past_chunk, tables.page, tables.version_text, tables.version)
     for some in portions(version_ids):
-        for table in (tables.chunk, tables.page, tables.version_text, tables.version):
+        for table in of_version:
             connection.execute(table.delete().where(table.c.version_id.in_(some)))
 
 
@@ -187,12 +195,17 @@ def store_parsed(connection: sql.Connection, version_id: VersionId, parsed: Pars
 
 
 def store_chunks(
-    connection: sql.Connection, version_id: VersionId, chunks: Sequence[Chunk]
+    connection: sql.Connection,
+    version_id: VersionId,
+    chunks: Sequence[Chunk],
+    *,
+    cut_anew: str = "",
 ) -> tuple[ChunkId, ...]:
     """Store the chunks of a version and return their ids."""
+    ids = tuple(chunk_id_of(version_id, chunk.number, cut_anew=cut_anew) for chunk in chunks)
     rows = [
         {
-            "chunk_id": chunk_id_of(version_id, chunk.number),
+            "chunk_id": chunk_id,
             "version_id": version_id,
             "number": chunk.number,
             "start": chunk.start,
@@ -202,18 +215,18 @@ def store_chunks(
             "place": tables.plain(chunk.place),
             "context": tables.plain(chunk.context),
         }
-        for chunk in chunks
+        for chunk_id, chunk in zip(ids, chunks, strict=True)
     ]
     if rows:
         connection.execute(tables.chunk.insert(), rows)
-    return tuple(chunk_id_of(version_id, chunk.number) for chunk in chunks)
+    return ids
 
 
-def all_chunks() -> sql.Select[Any]:
+def all_chunks(chunk: sql.Table = tables.chunk) -> sql.Select[Any]:
     """Select chunks with the version, document and source they belong to."""
     return (
         sql.select(
-            tables.chunk,
+            chunk,
             tables.version.c.document_id,
             tables.version.c.number.label("version_number"),
             tables.version.c.title,
@@ -221,7 +234,7 @@ def all_chunks() -> sql.Select[Any]:
             tables.source.c.name.label("source_name"),
             tables.access_list.c.marking,
         )
-        .select_from(tables.chunk)
+        .select_from(chunk)
         .join(tables.version)
         .join(tables.document)
         .join(tables.source)

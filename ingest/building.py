@@ -9,6 +9,8 @@ from ingest.errors import Quarantined
 from ingest.quarantine import Reason
 
 CELL_JOINT = " | "
+HIDDEN_WORDS = "Hidden words"
+"""The property that says how many words of a document nobody can see, and on which pages."""
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff\ufffe\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SPACES = re.compile(r"[^\S\n]+")
 _COMPATIBLE = re.compile("[\ufb00-\ufb06\u2011]")

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import Self
 
 from llama_index.core.node_parser import SentenceSplitter
 
@@ -21,11 +22,17 @@ from corpus.documents import Block, BlockKind, Chunk, ParsedDocument, page_of
 from corpus.index.bm25 import IndexedText
 from ingest.screening import screened
 
+CUTTER = 1
+"""Of the program below: whoever lets it cut otherwise raises it, and what is kept is cut anew."""
 MAXIMUM_CHARACTERS = 4_000
 """Of a chunk cut from one block: text without spaces has few words however long it is."""
 NAMING_PROPERTIES = ("organisation", "document_type", "period")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_ROW_NUMBER = re.compile(r"^(.*, row )(\d+)$")
+_CELLS = re.compile(
+    r"^(?P<sheet>.*), (?:(?P<left>[A-Z]{1,3})(?P<top>\d+)(?::(?P<right>[A-Z]{1,3})(?P<bottom>\d+))?"
+    r"|rows? (?P<first>\d+)(?: to (?P<last>\d+))?)$"
+)
+"""Where rows of a spreadsheet stand: "Sheet Fees, A7:F9", in older texts "Sheet Fees, row 7"."""
 _SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s)[^.!?\n]*)*(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)\s*")
 _TOKEN = re.compile(r"\S+")
 
@@ -44,6 +51,21 @@ class ChunkLimits:
     maximum: int = 190
     heading: int = 40
 
+    @classmethod
+    def of(cls, words: int) -> Self:
+        """Return limits for chunks of about so many words, in the proportions of the default."""
+        usual = cls()
+        return cls(
+            words,
+            round(words * usual.maximum / usual.target),
+            round(words * usual.heading / usual.target),
+        )
+
+    @property
+    def cutting(self) -> str:
+        """What a version cut within these limits is known by."""
+        return f"{CUTTER}:{self.target}:{self.maximum}:{self.heading}"
+
 
 @dataclass(slots=True)
 class _Piece:
@@ -54,7 +76,6 @@ class _Piece:
     words: int
     path: tuple[str, ...]
     place: str
-    last_place: str
     context: str
     only_headings: bool
 
@@ -76,7 +97,7 @@ def search_text(title: str, chunk: Chunk, text: str) -> str:
     path = chunk.heading_path[:-1] if own_heading else chunk.heading_path
     above = [title, *(heading for heading in path if heading != title)]
     context = chunk.context if chunk.context and chunk.context not in text else ""
-    place = chunk.place.split(", row")[0]
+    place = _sheet(chunk.place)
     return "\n".join(
         part for part in (" \u203a ".join(filter(None, above)), place, context, text) if part
     )
@@ -91,7 +112,7 @@ def index_text(
     its file, and whose it is, of what kind and for which period, where its properties say so.
     """
     context = chunk.context if chunk.context and chunk.context not in text else ""
-    place = chunk.place.split(", row")[0]
+    place = _sheet(chunk.place)
     names = [title, PurePosixPath(path).stem, *(about.get(key, "") for key in NAMING_PROPERTIES)]
     return IndexedText(
         body="\n".join(part for part in (place, context, text) if part),
@@ -172,14 +193,12 @@ class _Cutter:
         heading = block.kind is BlockKind.HEADING
         piece = self._open
         if piece is None:
-            self._open = _Piece(
-                start, end, words, path, block.place, block.place, block.context, heading
-            )
+            self._open = _Piece(start, end, words, path, block.place, block.context, heading)
             return
         piece.path = path if piece.only_headings else _shared(piece.path, path)
         piece.end = end
         piece.words += words
-        piece.last_place = block.place
+        piece.place = _around(piece.place, block.place)
         piece.context = piece.context or block.context
         piece.only_headings = piece.only_headings and heading
 
@@ -269,8 +288,23 @@ def _shared(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
 
 
 def _sheet(place: str) -> str:
-    found = _ROW_NUMBER.match(place)
-    return found[1].removesuffix(", row ") if found else place
+    """Return a place without the cells: the sheet that they are in."""
+    found = _CELLS.match(place)
+    return found["sheet"] if found else place
+
+
+def _around(first: str, second: str) -> str:
+    """Return the cells that hold those of two places, where both are on one sheet."""
+    cells = [found for found in map(_CELLS.match, (first, second)) if found]
+    if len(cells) < 2 or first == second or _sheet(first) != _sheet(second):
+        return second if cells and _sheet(second) == first else first
+    names = ("top", "bottom", "first", "last")
+    rows = [int(found[name]) for found in cells for name in names if found[name]]
+    columns = {found[name] for found in cells for name in ("left", "right") if found[name]}
+    if not columns:
+        return f"{_sheet(first)}, rows {min(rows)} to {max(rows)}"
+    left, *_, right = sorted([*columns, *columns], key=lambda name: (len(name), name))
+    return f"{_sheet(first)}, {left}{min(rows)}:{right}{max(rows)}"
 
 
 def _chunk(number: int, piece: _Piece, parsed: ParsedDocument) -> Chunk:
@@ -280,15 +314,6 @@ def _chunk(number: int, piece: _Piece, parsed: ParsedDocument) -> Chunk:
         piece.end,
         piece.path,
         page_of(parsed.pages, piece.start),
-        _place(piece.place, piece.last_place),
+        piece.place,
         piece.context,
     )
-
-
-def _place(first: str, last: str) -> str:
-    start, end = _ROW_NUMBER.match(first), _ROW_NUMBER.match(last)
-    if end and not start:
-        return last if first == _sheet(last) else first
-    if not start or not end or start[2] == end[2]:
-        return first
-    return f"{start[1].removesuffix('row ')}rows {start[2]} to {end[2]}"

@@ -27,8 +27,9 @@ CACHES = "caches"
 TEXT = "text"
 ORIGINALS = "originals"
 
-Clearing = Callable[[Erasure], tuple[int, int]]
-"""Takes away what one place holds of a document; returns how much, and how much is left."""
+Clearing = Callable[[Erasure], tuple[int, int] | None]
+"""Takes away what one place holds of a document; returns how much, and how much is left. None
+says that it cannot be done yet, and is to be tried again soon."""
 
 LOOKED_BACK = 2_000
 
@@ -65,7 +66,10 @@ class Eraser:
             while step != ERASED:
                 if step != ASKED and self._is_held(erasure.document_id):
                     break
+                before = step
                 step = self._steps[step](self._catalog.erasure(erasure.document_id))
+                if step == before:  # another place is not ready for it yet
+                    break
             ended += step == ERASED
         return ended
 
@@ -115,7 +119,11 @@ class Eraser:
         if self._pipeline.vectors is not None:
             for version in erasure.versions:
                 try:
-                    found = self._catalog.chunks_of(version.version_id)
+                    found = [
+                        one
+                        for past in (False, True)
+                        for one in self._catalog.chunks_of(version.version_id, past=past)
+                    ]
                 except UnknownVersion:
                     continue
                 texts = [search_text(one.title, one.chunk, one.text) for one in found]
@@ -125,7 +133,10 @@ class Eraser:
 
     def _clear_text(self, erasure: Erasure) -> str:
         for place, clear in self._elsewhere.items():
-            removed, left = clear(erasure)
+            found = clear(erasure)
+            if found is None:
+                return CACHES
+            removed, left = found
             self._catalog.note_erasure(
                 erasure.document_id, step=CACHES, place=place, removed=removed, left=left
             )

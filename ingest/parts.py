@@ -36,6 +36,11 @@ def depth_of(path: str) -> int:
     return path.count(PART_MARK)
 
 
+def listed_path(path: str) -> str:
+    """Return the path of the listed file that a part lies in, however deep; its own for a file."""
+    return path.partition(PART_MARK)[0]
+
+
 def is_safe_name(name: str) -> bool:
     """Say whether a name stays inside its container and can be written on one line."""
     steps = name.split("/")

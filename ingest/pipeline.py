@@ -5,7 +5,7 @@ and rows are staged unseen, the event is written, and only then a version become
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from audit.entries import Entry
 from audit.errors import AuditUnavailable
 from audit.events import DocumentMoved, DocumentWithdrawn
 from audit.log import AuditLog
+from corpus.access import UncheckedChunk
 from corpus.catalog import Catalog
 from corpus.documents import DocumentId, OriginalHash, VersionId
 from corpus.embedding import Embedder
@@ -312,8 +313,11 @@ class Pipeline:
 
     def _index_again(self, version_id: VersionId) -> None:
         found = self.catalog.chunks_of(version_id)
-        if not found:
-            return
+        if found:
+            self.put_in(version_id, found)
+
+    def put_in(self, version_id: VersionId, found: Sequence[UncheckedChunk]) -> None:
+        """Write points of a version and let searches find them at once."""
         access_list = self.catalog.access_list_of(found[0].document_id)
         about = self.catalog.properties_of(version_id)
         dense = self._vectors.embed(

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from corpus.documents import Chunk, OriginalHash, ParsedDocument
 from corpus.originals import Originals
-from ingest.chunking import cut
+from ingest.chunking import ChunkLimits, cut
 from ingest.containers import expand, is_container
 from ingest.describing import described
 from ingest.errors import Quarantined
@@ -94,7 +94,7 @@ class Readers:
         title = parsed.title or PurePosixPath(path).stem.replace("_", " ").replace("-", " ")
         about = {**described(parsed), **parsed.properties}
         parsed = replace(parsed, title=title, properties=about, rendition=b"")
-        chunks = cut(parsed)
+        chunks = cut(parsed, limits=ChunkLimits.of(self._settings.chunk_words))
         if not chunks and not parts:
             raise inside or Quarantined(Reason.NO_TEXT)
         times = parsed_at - started, perf_counter() - parsed_at

@@ -17,7 +17,7 @@ class Limits:
         maximum_pages: Pages of a document that has pages.
         ocr: Which engine recognises text in pictures; "auto" takes tesseract when it is
             installed, else RapidOCR.
-        maximum_parts: Files in one mail or archive.
+        maximum_parts: Files in one listed mail or archive, those in containers inside it too.
         maximum_part_depth: Containers inside containers.
         maximum_unpacked_bytes: What one container or Office file unpacks to.
         office_pages: Whether Office documents are drawn as pages, where LibreOffice is
@@ -43,8 +43,10 @@ class IngestSettings(Limits):
         readers: How many documents are read at the same time.
         gone_share: A run asks first when more than this share of a source's documents is gone.
         gone_at_least: But not for fewer than so many.
+        chunk_words: A chunk this long takes no further paragraph.
     """
 
     readers: int = 2
     gone_share: float = 0.2
     gone_at_least: int = 10
+    chunk_words: int = 130

@@ -24,9 +24,10 @@ from corpus.index.bm25 import Bm25Encoder, IndexedText
 from corpus.originals import Originals
 from corpus.records import FileOutcome, Intake, PlannedFile, RunId, Source
 from corpus.vectors import FloatMatrix
-from ingest.chunking import index_text, search_text
+from ingest.building import HIDDEN_WORDS
+from ingest.chunking import ChunkLimits, index_text, search_text
 from ingest.errors import Quarantined
-from ingest.parts import part_path
+from ingest.parts import Part, listed_path, part_path
 from ingest.quarantine import Reason
 from ingest.reading import Readers, ReadFile
 from ingest.settings import IngestSettings
@@ -111,6 +112,7 @@ class Steps:
         self._open_place = open_place
         self._clock = clock
         self._lock = threading.Lock()
+        self._planning = threading.Lock()
         self._readers: Readers | None = None
         self._collected: OrderedDict[RunId, _Collected] = OrderedDict()
         self._index_together: Together[_Texts, None] = Together(
@@ -271,6 +273,7 @@ class Steps:
                 size=file.size,
                 modified_ns=self._stamp(file),
                 planned=file.sequence,
+                cutting=ChunkLimits.of(self._settings.chunk_words).cutting,
             )
         return True
 
@@ -278,8 +281,21 @@ class Steps:
         if read.refusal is not None:
             beside = PlannedFile(0, part_path(file.path, ""), 0, 0)
             self._refuse(run_id, beside, source, None, read.refusal)
+        with self._planning:
+            self._plan_some(run_id, file, source, read.parts)
+
+    def _plan_some(
+        self, run_id: RunId, file: PlannedFile, source: Source, parts: Sequence[Part]
+    ) -> None:
+        root = listed_path(file.path)
+        there = self._catalog.count_planned_below(run_id, part_path(root, ""))
+        if there + len(parts) > self._settings.maximum_parts:
+            most = f"more than {self._settings.maximum_parts} files in {root}, at all depths"
+            beside = PlannedFile(0, part_path(file.path, ""), 0, 0)
+            self._refuse(run_id, beside, source, None, Quarantined(Reason.TOO_LARGE, most))
+            return
         planned: list[PlannedFile] = []
-        for part in read.parts:
+        for part in parts:
             path = part_path(file.path, part.name)
             if part.reason is not None:
                 refused = PlannedFile(0, path, len(part.data), 0)
@@ -361,8 +377,14 @@ class Steps:
             pages=version.page_count,
             chunks=chunks,
         )
+        hidden = self._catalog.properties_of(version.version_id).get(HIDDEN_WORDS, "")
         outcome = FileOutcome(
-            file.path, "added", pages=version.page_count, chunks=chunks, title=version.title
+            file.path,
+            "added",
+            reason=_noticed(hidden, self._catalog.suspicious_chunks(version.version_id)),
+            pages=version.page_count,
+            chunks=chunks,
+            title=version.title,
         )
         return version, event, outcome
 
@@ -416,3 +438,14 @@ class Steps:
             return entry.at >= since and payload.get("path") == file.path
 
         return self.is_on_record(DocumentQuarantined.type, matches)
+
+
+def _noticed(hidden: str, suspicious: int) -> str:
+    """Return what the ledger says of a document that was read but is not quite plain."""
+    said = []
+    if hidden:
+        said.append(f"Words that nobody can see were left out: {hidden}.")
+    if suspicious:
+        passages = "passage speaks" if suspicious == 1 else "passages speak"
+        said.append(f"{suspicious} {passages} to an assistant; it is read as text and not obeyed.")
+    return " ".join(said)

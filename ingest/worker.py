@@ -14,12 +14,15 @@ from corpus.intakes import next_after
 from ingest.erasing import Eraser
 from ingest.errors import IngestError, SourceAsks, SourceAway
 from ingest.pipeline import Pipeline
+from ingest.recutting import Recutter
 
 if TYPE_CHECKING:
     # Importing it starts half a second's worth of DBOS, which only a real worker needs.
     from ingest.jobs import DurableJobs
 
 IDLE_SECONDS = 0.5
+CUT_AT_ONCE = 8
+"""Versions that are cut anew before it is looked whether something more urgent is due."""
 BEAT_SECONDS = 10.0
 SILENT_AFTER = timedelta(seconds=60)
 """A worker that has not beaten for so long will not come back: another does its work."""
@@ -67,6 +70,7 @@ class Worker:
         self._name = name
         self._alone = alone
         self._eraser = eraser or Eraser(pipeline)
+        self._recutter = Recutter(pipeline)
 
     def recover(self) -> None:
         """Finish and put right what workers that ended left behind."""
@@ -115,7 +119,7 @@ class Worker:
             log.info("worker.replaced worker_id=%s", worker_id)
 
     def _work_once(self, stop: threading.Event) -> bool:
-        """Do what is due; say whether there was a run."""
+        """Do what is due; say whether there was something."""
         if not self._alone:
             self._take_over_from_silent()
         queue_due(self._catalog, self._pipeline.clock())
@@ -123,7 +127,7 @@ class Worker:
         self._pipeline.apply_access()
         run = self._catalog.claim_run(self._worker_id)
         if run is None:
-            return False
+            return bool(self._recutter.work(most=CUT_AT_ONCE, stop=stop.is_set))
         self._do(run, stop)
         return True
 

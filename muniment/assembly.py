@@ -69,6 +69,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         office_pages=settings.office_pages,
         gone_share=settings.gone_percent / 100,
         gone_at_least=settings.gone_at_least,
+        chunk_words=settings.chunk_words,
     )
 
 

@@ -12,8 +12,10 @@ from corpus.index.beside import folder_beside, mark_complete, take_place
 from corpus.index.bm25 import Bm25Encoder
 from corpus.kept_vectors import KeptVectors
 from corpus.originals import Originals
+from ingest.chunking import ChunkLimits
 from ingest.pipeline import Pipeline
-from muniment.assembly import ingest_settings, load_embedder
+from ingest.recutting import Recutter
+from muniment.assembly import ingest_settings, load_embedder, open_house
 from muniment.errors import InputMissing
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_record, utc_now
@@ -82,3 +84,28 @@ def rebuild_index(settings: Settings, embedding_folder: Path | None) -> None:
         console.print(str(waiting))
     else:
         console.print("The new index is in place.")
+
+
+@index.command("rechunk", epilog=example("muniment index rechunk"))
+@click.pass_obj
+def rechunk_index(settings: Settings) -> None:
+    """Cut the texts that are kept into chunks anew, after a change of how that is done.
+
+    Nothing is parsed again, and text that stays as it was is not embedded again. Each document
+    changes at once; interrupted, the command goes on where it was. A running Muniment does the
+    same by itself when it has nothing else to do, and then this command says how much is left.
+    """
+    console = Console(highlight=False)
+    cutting = ChunkLimits.of(settings.chunk_words).cutting
+    with closing(open_catalog(settings)) as catalog:
+        due = catalog.count_cut_otherwise(cutting)
+    if not due:
+        console.print("Every document is cut as the settings say.")
+        return
+    try:
+        with open_house(settings, worker=True) as house:
+            done = Recutter(house.pipeline).work(most=due) if house.pipeline else 0
+    except IndexUnavailable as held:
+        console.print(f"{due} documents are still cut otherwise. {held}")
+        return
+    console.print(f"{done} documents looked at and cut as the settings say.")

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     office_pages: bool = Field(
         default=True, description="Draw Office documents as pages where LibreOffice is installed."
     )
+    chunk_words: int = Field(
+        130, ge=20, le=1000, description="A chunk this long takes no further paragraph."
+    )
     parse_seconds: int = Field(120, ge=1, description="Time one document may take to be parsed.")
     parse_memory_megabytes: int = Field(
         3000, ge=256, description="Memory one document may take to be parsed."

@@ -27,7 +27,7 @@ def add_sheet(builder: DocumentBuilder, name: str, rows: Iterable[Sequence[str]]
     header: list[str] = []
     builder.add(BlockKind.HEADING, name, level=1, place=f"Sheet {name}")
     for number, cells in _filled(rows):
-        place = f"Sheet {name}, row {number}"
+        place = f"Sheet {name}, {_cells(number, cells)}"
         filled = [cell for cell in cells if cell]
         if len(filled) == 1 and not header:
             builder.add(BlockKind.PARAGRAPH, filled[0], place=place)
@@ -47,6 +47,23 @@ def _filled(rows: Iterable[Sequence[str]]) -> Iterator[tuple[int, list[str]]]:
         if number > MAXIMUM_ROWS:
             raise Quarantined(Reason.TOO_LARGE, f"a sheet with more than {MAXIMUM_ROWS} rows")
         yield number, list(row[: filled[-1] + 1])
+
+
+def _cells(row: int, cells: Sequence[str]) -> str:
+    """Return the range from the first cell of a row that holds something to its last."""
+    first = next(column for column, cell in enumerate(cells) if cell)
+    start, end = (f"{_letters(column)}{row}" for column in (first, len(cells) - 1))
+    return start if start == end else f"{start}:{end}"
+
+
+def _letters(column: int) -> str:
+    """Return what spreadsheets call a column, counted from 0: A, Z, AA."""
+    letters = ""
+    column += 1
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
 
 
 def shown(value: object, number_format: str) -> str:

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from corpus.documents import (
     section_around,
 )
 from ingest.building import DocumentBuilder
-from ingest.chunking import ChunkLimits, cut, index_text, search_text
+from ingest.chunking import CUTTER, ChunkLimits, cut, index_text, search_text
 from ingest.parsers.pdf import parse
+from ingest.parsers.sheets import add_sheet
 from ingest.settings import Limits
 from ingest.wire import pack, unpack
 from tests.ingest import making
@@ -185,3 +187,39 @@ def test_a_span_can_give_the_section_around_it(parsed_policy: ParsedDocument) ->
     assert wide == (start, start + 10)
     assert text[slice(*outer)].startswith("2 Absence")
     assert "3 Records" not in text[slice(*outer)]
+
+
+def test_whoever_lets_the_cutter_cut_otherwise_raises_its_number(
+    parsed_policy: ParsedDocument,
+) -> None:
+    """What is kept is cut anew when the number changes, and only then."""
+    spans = [(chunk.start, chunk.end, chunk.heading_path) for chunk in cut(parsed_policy)]
+    digest = hashlib.sha256(repr(spans).encode()).hexdigest()[:12]
+
+    assert (CUTTER, digest) == (1, "5ce905ba2173")
+    assert ChunkLimits.of(130) == ChunkLimits()
+
+
+def test_rows_of_a_sheet_are_cited_by_the_cells_that_hold_them_all() -> None:
+    builder = DocumentBuilder()
+    add_sheet(builder, "Fees", [["Item", "Fee"], [], ["Desk", "5"], ["", "7", "of AA"], ["x"] * 28])
+    add_sheet(builder, "Rooms", [["", "Hall"]])
+
+    chunks = cut(builder.finish())
+
+    assert [chunk.place for chunk in chunks] == ["Sheet Fees, A1:AB5", "Sheet Rooms, B1"]
+
+
+def test_what_is_embedded_of_a_sheet_names_the_sheet_and_not_its_cells() -> None:
+    chunk = Chunk(0, 0, 4, place="Sheet Fees, A2:C4")
+
+    assert search_text("Prices", chunk, "Desk") == "Prices\nSheet Fees\nDesk"
+
+
+def test_rows_of_a_sheet_that_was_read_by_number_stay_together() -> None:
+    builder = DocumentBuilder()
+    builder.add(BlockKind.HEADING, "Fees", level=1, place="Sheet Fees")
+    for number in (2, 3, 10):
+        builder.add(BlockKind.TABLE_ROW, "Desk | 5", place=f"Sheet Fees, row {number}")
+
+    assert [chunk.place for chunk in cut(builder.finish())] == ["Sheet Fees, rows 2 to 10"]

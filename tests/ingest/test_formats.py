@@ -126,7 +126,7 @@ def test_an_opendocument_sheet_keeps_the_place_of_its_rows(tmp_path: Path) -> No
 
     parsed = opendocument.parse(open_document(tmp_path / "a", ODS, body), LIMITS)
 
-    assert parsed.blocks[-1].place == "Sheet Fees, row 5"
+    assert parsed.blocks[-1].place == "Sheet Fees, A5:B5"
     assert parsed.blocks[-1].context == "Item | Fee"
 
 

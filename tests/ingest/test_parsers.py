@@ -170,7 +170,7 @@ def test_a_workbook_gives_rows_with_their_place_and_column_names(tmp_path: Path)
 
     row = parsed.blocks[-1]
     assert said(parsed, row) == "Custody | 0.12% | £1,200"
-    assert (row.place, row.context) == ("Sheet Fees, row 3", "Service | Rate | Yearly")
+    assert (row.place, row.context) == ("Sheet Fees, A3:C3", "Service | Rate | Yearly")
 
 
 def test_a_web_page_is_read_without_its_scripts(tmp_path: Path) -> None:

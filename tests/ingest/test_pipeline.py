@@ -1,5 +1,7 @@
+import io
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -489,3 +491,24 @@ def test_an_index_that_goes_away_fails_the_run_in_a_sentence(desk: Desk) -> None
 
     assert desk.catalog.live_document_count() == 0
     assert desk.catalog.runs()[0].state == "failed"
+
+
+def test_files_in_containers_inside_a_container_count_with_it(desk: Desk) -> None:
+    def zipped(files: dict[str, bytes]) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as made:
+            for name, data in files.items():
+                made.writestr(name, data)
+        return stream.getvalue()
+
+    inner = {f"{number}.txt": f"Rule {number}.".encode() for number in range(3)}
+    outer = {"a.zip": zipped(inner), "b.zip": zipped(inner), "note.txt": b"See the rules."}
+    (desk.folder / "all.zip").write_bytes(zipped(outer))
+    settings = IngestSettings(parse_seconds=60, ocr="off", readers=1, maximum_parts=7)
+
+    found = outcomes(desk.run(desk.pipeline(settings=settings)))
+
+    texts = [path for path in found if path.endswith(".txt")]
+    refused = [path for path, outcome in found.items() if outcome == "quarantined"]
+    assert len(texts) == 4
+    assert refused in (["all.zip!/a.zip!/"], ["all.zip!/b.zip!/"])

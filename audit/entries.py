@@ -303,6 +303,10 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"Version {_word(entry, 'version_id')} was indexed anew: "
         f"{_count(entry, 'chunks', 'chunk')}."
     ),
+    "index.adapt": lambda entry: (
+        f"{_person(entry)} adapted the search to the documents "
+        f"({_word(entry, 'change')}): {_word(entry, 'weights')}."
+    ),
     "acl.change": lambda entry: (
         f"{_person(entry)} changed who may read {_word(entry, 'scope')} "
         f"{_word(entry, 'target')}: {_word(entry, 'change')}."

@@ -794,6 +794,16 @@ class DocumentReindexed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalAdapted(Event):
+    """What a search weighs was learned from the documents, or set back."""
+
+    type: ClassVar[str] = "index.adapt"
+    actor: Person
+    change: Text
+    weights: Text
+
+
+@dataclass(frozen=True, slots=True)
 class AccessChanged(Event):
     """Who may read something changed.
 
@@ -1005,6 +1015,7 @@ VOCABULARY: tuple[type[Event], ...] = (
     SessionRevoked,
     FeedbackGiven,
     DocumentReindexed,
+    RetrievalAdapted,
     AccessChanged,
     GroupsSynchronised,
     ModelChanged,

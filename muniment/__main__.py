@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "source": Entry("muniment.source_commands", "source", "Places that documents come from."),
     "access": Entry("muniment.access_commands", "access", "Who may read what, and why."),
     "index": Entry("muniment.index_commands", "index", "Build what is searched anew."),
+    "adapt": Entry("muniment.adapt_commands", "adapt", "Learn from the documents how to search."),
     "directory": Entry(
         "muniment.directory_commands", "directory", "People and groups from elsewhere."
     ),

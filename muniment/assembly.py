@@ -23,6 +23,7 @@ from ingest.settings import IngestSettings
 from muniment.errors import SettingsInvalid
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
+from rag.adapting import adapted
 from rag.assistant import Assistant
 from rag.conversations import Conversations
 from rag.generation import ModelServer
@@ -136,8 +137,9 @@ def open_house(
             bm25=bm25,
             model=model,
             record=record,
-            word_vectors=_load_word_vectors(settings, embedder),
+            word_vectors=load_word_vectors(settings, embedder),
             reranker=_load_reranker(settings),
+            weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
         )
         yield House(
@@ -158,11 +160,17 @@ def open_house(
         )
 
 
+def adaptation_file(settings: Settings) -> Path:
+    """Return where what was learned from the documents is kept."""
+    return settings.data / "adaptation.json"
+
+
 def _load_reranker(settings: Settings) -> Reranker | None:
     return Reranker(Path(settings.reranker_folder)) if settings.reranker_folder else None
 
 
-def _load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
+def load_word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
+    """Load the words of the embedding model; None where it cannot be had in pieces."""
     return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
 
 

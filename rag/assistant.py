@@ -50,6 +50,7 @@ from rag.evidence import (
     passage_match,
     worth_quoting,
 )
+from rag.fusion import DEFAULT, Weights
 from rag.generation import SEED, TEMPERATURE, ModelServer
 from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
 from rag.ranking import Found
@@ -188,6 +189,7 @@ class Assistant:
         record: If it cannot be written, nothing is answered.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
         reranker: The site's own cross-encoder, if it has one.
+        weights: Of the ingredients of retrieval, as the site has adapted them.
         current: Returns somebody with the groups of this moment; None when they may no longer
             ask at all.
     """
@@ -204,6 +206,7 @@ class Assistant:
         record: AuditLog,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
+        weights: Weights = DEFAULT,
         current: Current = _unchanged,
     ) -> None:
         self._catalog = catalog
@@ -221,6 +224,7 @@ class Assistant:
             bm25=bm25,
             word_vectors=word_vectors,
             reranker=reranker,
+            weights=weights,
         )
 
     def answer(

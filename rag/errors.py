@@ -40,6 +40,10 @@ class RecordUnavailable(RagError):
     """The record cannot be written, so nothing is answered."""
 
 
+class AdaptationInvalid(RagError):
+    """What was learned from the documents cannot be read back."""
+
+
 class RerankerInvalid(RagError):
     """A folder that holds no cross-encoder that can be used."""
 

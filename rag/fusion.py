@@ -18,7 +18,7 @@ class Weights:
 
     dense: float = 0.4
     closeness: float = 0.2
-    document: float = 1.0
+    document: float = 1.3
     reference: float = 0.1
     repetition: float = 0.5
 

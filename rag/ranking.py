@@ -29,7 +29,7 @@ MOST_NAMED = 8
 """Documents that a question may name and that are searched on their own."""
 NAMED_SHARE = 0.5
 """Part of the best document's score that another must reach to count as named."""
-NAMING_STRENGTH = 3.0
+NAMING_STRENGTH = 4.0
 """A document's name counts for half when its terms together are this rare (in nats), and falls
 off quickly below: that a question holds a common word of a title says little. Chosen on the
 development questions of the samples and one half of FinanceBench."""

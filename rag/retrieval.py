@@ -7,6 +7,7 @@ from corpus.catalog import Catalog
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
+from rag.fusion import DEFAULT, Weights
 from rag.ranking import Found, Ranker
 from rag.reranking import RERANKED, SHARE, Reranker
 
@@ -37,6 +38,7 @@ class Retriever:
         bm25: The encoder the index was made with.
         word_vectors: None leaves closeness word by word out.
         reranker: The site's own cross-encoder, if it has one.
+        weights: The share of each ingredient; other than usual where the site has adapted them.
     """
 
     def __init__(
@@ -49,11 +51,14 @@ class Retriever:
         bm25: Bm25Encoder,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
+        weights: Weights = DEFAULT,
     ) -> None:
         self._catalog = catalog
         self._gate = gate
         self._reranker = reranker
-        self._ranker = Ranker(index=index, embedder=embedder, bm25=bm25, word_vectors=word_vectors)
+        self._ranker = Ranker(
+            index=index, embedder=embedder, bm25=bm25, word_vectors=word_vectors, weights=weights
+        )
 
     def retrieve(self, question: str, *, visible_to: Principal, limit: int) -> list[Candidate]:
         """Return at most `limit` candidates, best first; empty when the asker may read nothing."""

@@ -70,6 +70,7 @@ MAPPING: Final[dict[str, tuple[OcsfClass, int]]] = {
     "doc.ingest": (FILE_HOSTING, 1),
     "doc.update": (FILE_HOSTING, 3),
     "doc.reindex": (FILE_HOSTING, 3),
+    "index.adapt": (API, 3),
     "doc.move": (FILE_HOSTING, 7),
     "doc.delete": (FILE_HOSTING, 4),
     "doc.erase": (FILE_HOSTING, 4),

@@ -411,6 +411,7 @@ QUIET_COMMANDS = {
     "user set-up": "writes admin.user.change; needs a house without accounts",
     "user token list": "labels of tokens, never the tokens",
     "user token revoke": "writes admin.user.change; needs a token",
+    "adapt": "writes index.adapt; shown in tests/muniment/test_adapt_commands.py",
     "index rechunk": "cuts texts on record otherwise; what was read of a chunk names its text's hash",
     "index rebuild": "builds what is searched from texts on record; system.start names its model",
     "hold list": "the holds, for whoever owns the data folder",

@@ -257,6 +257,8 @@ class Gate:
             from the authority (the catalog) at every call.
         readable_versions: Returns which of the given versions a principal may read now.
         epoch: Returns a number that moves whenever rights, groups or clearances do.
+        opened: Told of every version before it is handed out for reading; what it raises keeps
+            the version shut.
     """
 
     def __init__(
@@ -265,10 +267,12 @@ class Gate:
         admitting_lists: Callable[[Principal], Collection[AccessListId]],
         readable_versions: Callable[[Principal, Collection[VersionId]], Collection[VersionId]],
         epoch: Callable[[], int] = lambda: 0,
+        opened: Callable[[Principal, Collection[VersionId]], None] = lambda _who, _what: None,
     ) -> None:
         self._admitting_lists = admitting_lists
         self._readable_versions = readable_versions
         self._epoch = epoch
+        self._opened = opened
 
     def epoch(self) -> int:
         """Return the state that rights are in; while it stays, so does every decision."""
@@ -286,6 +290,7 @@ class Gate:
         """Return a version for reading, or None when the principal may not read it now."""
         if not self.may_read(principal, version.version_id):
             return None
+        self._opened(principal, [version.version_id])
         return AuthorizedVersion(version, principal.name, _GATE_SEAL)
 
     def may_still_read(self, principal: Principal, chunks: Collection[AuthorizedChunk]) -> bool:
@@ -298,6 +303,8 @@ class Gate:
     ) -> list[AuthorizedChunk]:
         """Return those chunks that the principal may read, in the order given."""
         readable = self._readable_versions(principal, {chunk.version_id for chunk in chunks})
+        if readable:
+            self._opened(principal, readable)
         return [
             AuthorizedChunk(chunk, principal.name, _GATE_SEAL)
             for chunk in chunks

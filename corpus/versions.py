@@ -20,6 +20,8 @@ from corpus.documents import (
     OriginalHash,
     Page,
     ParsedDocument,
+    Suspicion,
+    SuspicionKind,
     Version,
     VersionId,
     Word,
@@ -214,6 +216,7 @@ def store_chunks(
             "page": chunk.page,
             "place": tables.plain(chunk.place),
             "context": tables.plain(chunk.context),
+            "suspicions": _stored(chunk.suspicions),
         }
         for chunk_id, chunk in zip(ids, chunks, strict=True)
     ]
@@ -252,6 +255,19 @@ def chunk_from(row: sql.Row[Any]) -> Chunk:
         page=row.page,
         place=row.place,
         context=row.context,
+        suspicions=_suspicions_from(row.suspicions),
+    )
+
+
+def _stored(suspicions: Sequence[Suspicion]) -> str:
+    return json.dumps([[one.start, one.end, one.kind] for one in suspicions]) if suspicions else ""
+
+
+def _suspicions_from(stored: str) -> tuple[Suspicion, ...]:
+    if not stored:
+        return ()
+    return tuple(
+        Suspicion(start, end, SuspicionKind(kind)) for start, end, kind in json.loads(stored)
     )
 
 

@@ -9,7 +9,7 @@ import ctypes
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from typing import Any
 
@@ -40,6 +40,11 @@ _ENOUGH_WORDS = 8
 _MOST = 0.7
 _SAME_HEIGHT_POINTS = 0.1
 
+PAINTED, PALE, UNPAINTED = range(3)
+"""How a word is drawn: in a colour; in hardly any, or hardly opaque; not at all."""
+_PALE_FROM = 200
+_OPAQUE_FROM = 40
+
 _LETTER, _SPACE, _HYPHEN, _UNSEEN, _UNMAPPED, _CONTROL = range(6)
 _KINDS = np.zeros(0x10000, dtype=np.uint8)
 _KINDS[list(range(0x20))] = _CONTROL
@@ -58,6 +63,10 @@ _box_at = direct(
 _object_at = direct(
     raw.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int
 )  # fmt: skip
+_fill_of = direct(
+    raw.FPDFPageObj_GetFillColor, ctypes.c_int, ctypes.c_void_p, *[ctypes.c_void_p] * 4
+)
+_mode_of = direct(raw.FPDFTextObj_GetTextRenderMode, ctypes.c_int, ctypes.c_void_p)
 _font_of = direct(raw.FPDFTextObj_GetFont, ctypes.c_void_p, ctypes.c_void_p)
 _character_of = direct(
     raw.FPDFText_GetCharIndexFromTextIndex, ctypes.c_int, ctypes.c_void_p, ctypes.c_int
@@ -105,6 +114,7 @@ class PageWords:
         height: Of the page as its text is read, points.
         unmapped: Share of characters whose meaning the file does not tell.
         turn: Quarter turns, against the clock, that bring the text upright.
+        paint: uint8[n]: how each is drawn; empty where all are painted.
     """
 
     texts: list[str]
@@ -118,6 +128,7 @@ class PageWords:
     height: float
     unmapped: float = 0.0
     turn: int = 0
+    paint: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
 
     @classmethod
     def of(cls, words: Sequence[PageWord], *, width: float, height: float) -> "PageWords":
@@ -240,9 +251,10 @@ class _Reader:
             texts, turned(boxes, turn, width=width, height=height), boxes, sizes, bold,
             spans.hyphen, np.zeros_like(bold),
             *((height, width) if turn % 2 else (width, height)), self._unmapped, turn,
+            self._paint(spans),
         )  # fmt: skip
         if not keep.all():
-            found = _only(found, keep)
+            found = only(found, keep)
         _mend_hyphens(found)
         return found
 
@@ -332,6 +344,15 @@ class _Reader:
         bold[begins + lengths - 1] = is_bold[runs:]
         return np.repeat(np.array(sizes, dtype=np.float32), lengths), bold
 
+    def _paint(self, spans: _Spans) -> NDArray[np.uint8]:
+        """Return how each word is drawn; nothing where all are painted."""
+        places = spans.starts if self._characters is None else self._characters[spans.starts]
+        objects = list(map(_object_at, repeat(self._handle), places.tolist()))
+        drawn = {item: _drawn(item) for item in set(objects) if item}
+        if not any(drawn.values()):
+            return np.zeros(0, dtype=np.uint8)
+        return np.array([drawn.get(item, PAINTED) for item in objects], dtype=np.uint8)
+
     def _size(self, place: int, item: int | None, height: float) -> float:
         size = float(raw.FPDFText_GetFontSize(self._text_page, place))
         if item:
@@ -384,6 +405,16 @@ def _without_ligatures(word: str) -> str:
     return "".join(letters)
 
 
+def _drawn(item: int) -> int:
+    if _mode_of(item) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
+        return UNPAINTED
+    told = (ctypes.c_uint * 4)()
+    first = ctypes.addressof(told)
+    if not _fill_of(item, *(first + place * ctypes.sizeof(ctypes.c_uint) for place in range(4))):
+        return PAINTED
+    return PALE if min(told[:3]) >= _PALE_FROM or told[3] < _OPAQUE_FROM else PAINTED
+
+
 def _is_heavy(font: int) -> bool:
     pointer = ctypes.cast(font, raw.FPDF_FONT)
     name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
@@ -401,12 +432,13 @@ def _union(first: Floats, last: Floats) -> Floats:
     return np.hstack([lows, highs])
 
 
-def _only(words: PageWords, keep: Flags) -> PageWords:
+def only(words: PageWords, keep: Flags) -> PageWords:
+    """Return some of a page's words."""
     return PageWords(
         [text for text, kept in zip(words.texts, keep.tolist(), strict=True) if kept],
         words.boxes[keep], words.marks[keep], words.sizes[keep], words.bold[keep],
         words.glued[keep], words.broken[keep], words.width, words.height, words.unmapped,
-        words.turn,
+        words.turn, words.paint[keep] if len(words.paint) else words.paint,
     )  # fmt: skip
 
 

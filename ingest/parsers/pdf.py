@@ -8,10 +8,11 @@ import pypdfium2 as pdfium
 from pypdfium2 import raw
 
 from corpus.documents import ParsedDocument
-from ingest.building import clean
+from ingest.building import HIDDEN_WORDS, clean
 from ingest.errors import Quarantined
 from ingest.parsers.assembly import assemble
 from ingest.parsers.headings import DEEPEST, Bookmark
+from ingest.parsers.hidden_words import without_hidden
 from ingest.parsers.page_layout import PageContent, rows_of
 from ingest.parsers.page_words import PageWords, TooManyCharacters, words_of_page
 from ingest.parsers.recognition import (
@@ -68,6 +69,7 @@ class _Reader:
         self._limits = limits
         self._unrecognised: list[int] = []
         self._broken: list[int] = []
+        self._hidden: dict[int, int] = {}
 
     def read(self, number: int) -> PageContent:
         """Return what stands on a page; an empty page when it cannot be read."""
@@ -77,7 +79,9 @@ class _Reader:
             self._broken.append(number)
             return PageContent(PageWords.of([], width=595.0, height=842.0), [])
         try:
-            found = words_of_page(page)
+            found, hidden = without_hidden(page, words_of_page(page))
+            if hidden:
+                self._hidden[number] = hidden
             if _needs_recognition(page, found):
                 recognised = self._recognise(page, number)
                 if recognised is not None:
@@ -108,6 +112,9 @@ class _Reader:
         unread = sorted({*self._unrecognised, *self._broken})
         if unread:
             properties["Unread pages"] = ", ".join(str(number + 1) for number in unread)
+        if self._hidden:
+            pages_told = ", ".join(str(number + 1) for number in sorted(self._hidden))
+            properties[HIDDEN_WORDS] = f"{sum(self._hidden.values())} on pages {pages_told}"
         title = clean(metadata.get("Title", ""))
         if title.lower() in _PLACEHOLDERS or title.lower().endswith((".doc", ".docx")):
             title = ""

@@ -305,6 +305,7 @@ def _of_chunk() -> list[Column[Any]]:
         Column("page", Integer),
         Column("place", Text, nullable=False),
         Column("context", Text, nullable=False),
+        Column("suspicions", Text, nullable=False, server_default=""),
     ]
 
 

@@ -70,6 +70,11 @@ class Texts:
                 self._kept.pop(version_id, None)
 
 
+def version_id_of(document_id: DocumentId, number: int, original: OriginalHash) -> VersionId:
+    """Return the id of a version: the same whenever the same bytes become the same version."""
+    return VersionId(str(uuid.uuid5(CHUNK_NAMESPACE, f"{document_id}:{number}:{original}")))
+
+
 def chunk_id_of(version_id: VersionId, number: int, *, cut_anew: str = "") -> ChunkId:
     """Return the id of a chunk: the same whenever the same version is cut the same way.
 

@@ -70,6 +70,7 @@ _ABOUT_REPLY = re.compile(
 )
 _ORDER = re.compile(
     r"^\W*(?:(?:now|then|also|next|finally|first|instead|please|and|additionally|before you|"
+    r"(?:when(?:ever)?|if|once|as) you|"
     r"after (?:that|this|you)|in (?:your|the)|at the|for the)\b[^.!?]{0,60}?)?\b"
     r"(?:add|anagram|append|answer|attach|augment|combine|delete|enhance|group|misspell|render|"
     r"separate|split|substitute|tease|begin|change|close|conclude|convert|craft|create|disguise|"

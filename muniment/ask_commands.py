@@ -9,7 +9,6 @@ from rag.contract import (
     MAXIMUM_QUESTION_CHARACTERS,
     Answer,
     Citation,
-    FoundBy,
     Outcome,
     Passage,
 )
@@ -69,7 +68,7 @@ def search(
         for rank, passage in enumerate(found.passages, start=1):
             click.echo(plain(_passage_line(rank, passage)))
             if explain and passage.found_by is not None:
-                click.echo(f"   {_how_found(passage.found_by)}")
+                click.echo(f"   {passage.found_by.sentence()}")
     if not found.passages:
         context.exit(ExitCode.NOT_DONE)
 
@@ -105,26 +104,6 @@ def _where(found: Citation | Passage) -> str:
     if found.page is not None:
         return f"{version}, page {found.page + 1} ({found.path})"
     return f"{version}{', ' + found.place if found.place else ''} ({found.path})"
-
-
-def _how_found(found: FoundBy) -> str:
-    """Say in one line which rankings brought a passage and what moved it."""
-    parts = [
-        f"{name} rank {rank} ({score:.2f})" if rank and score is not None else f"not by {name}"
-        for name, rank, score in (
-            ("meaning", found.meaning_rank, found.meaning_score),
-            ("words", found.words_rank, found.words_score),
-        )
-    ]
-    if found.closeness is not None:
-        parts.append(f"word by word {found.closeness:.2f}")
-    if found.document:
-        parts.append(f"document named {found.document:.2f}")
-    if found.reference:
-        parts.append(f"referred to {found.reference:+.2f}")
-    if found.repeats:
-        parts.append("put behind: two better ones say the same")
-    return "; ".join(parts)
 
 
 def _passage_line(rank: int, passage: Passage) -> str:

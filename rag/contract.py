@@ -243,6 +243,26 @@ class FoundBy(Wire):
     reference: float = Field(description="Gained along references between sections.")
     repeats: bool = Field(description="Put behind, because two better ones say the same.")
 
+    def sentence(self) -> str:
+        """Say in one line which rankings brought the passage and what moved it."""
+        rankings = (
+            ("meaning", self.meaning_rank, self.meaning_score),
+            ("words", self.words_rank, self.words_score),
+        )
+        parts = [
+            f"{name} rank {rank} ({score:.2f})" if rank and score is not None else f"not by {name}"
+            for name, rank, score in rankings
+        ]
+        if self.closeness is not None:
+            parts.append(f"word by word {self.closeness:.2f}")
+        if self.document:
+            parts.append(f"document named {self.document:.2f}")
+        if self.reference:
+            parts.append(f"referred to {self.reference:+.2f}")
+        if self.repeats:
+            parts.append("put behind: two better ones say the same")
+        return "; ".join(parts)
+
 
 class Passage(Wire):
     """A chunk chosen for the prompt, or found by a search."""

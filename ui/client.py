@@ -28,6 +28,8 @@ from rag.contract import (
     RecordState,
     Rename,
     RunView,
+    Search,
+    SearchResult,
     Session,
     SetSchedule,
     Share,
@@ -147,6 +149,12 @@ class Client:
         """Return the documents the person may read, ordered by title."""
         parameters: dict[str, str | int] = {"query": query, "limit": limit, "offset": offset}
         return self._send("GET", "/v1/documents", DocumentList, parameters=parameters)
+
+    def search(self, question: str, *, limit: int = 10) -> SearchResult:
+        """Return the passages that fit a question best, each with how it was found."""
+        return self._send(
+            "POST", "/v1/search", SearchResult, Search(question=question, limit=limit)
+        )
 
     def document(self, document_id: str) -> DocumentDetail:
         """Return a document with its versions, newest first."""

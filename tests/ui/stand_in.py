@@ -36,6 +36,7 @@ from rag.contract import (
     DraftDelta,
     Feedback,
     FileView,
+    FoundBy,
     IngestionStatus,
     Mark,
     Outcome,
@@ -47,6 +48,8 @@ from rag.contract import (
     RecordState,
     Rename,
     RunView,
+    Search,
+    SearchResult,
     Sentence,
     Session,
     SetSchedule,
@@ -407,6 +410,25 @@ def judge(turn_id: str, body: Feedback, who: Who) -> None:
 @app.get("/v1/turns/{turn_id}/feedback")
 def judged(turn_id: str, who: Who) -> Feedback:
     return JUDGED[turn_id]
+
+
+@app.post("/v1/search")
+def search(who: Who, asked: Search) -> SearchResult:
+    found = FoundBy(
+        meaning_rank=1,
+        meaning_score=0.61,
+        words_rank=None,
+        words_score=0.0,
+        closeness=0.4,
+        document=0.0,
+        reference=0.0,
+        repeats=False,
+    )
+    passages = [passage(1, RETENTION, 1.0), passage(2, HOSTILE, 0.5, None)]
+    return SearchResult(
+        passages=[one.model_copy(update={"found_by": found}) for one in passages],
+        timings=Timings(retrieve=1, total=1),
+    )
 
 
 @app.get("/v1/documents")

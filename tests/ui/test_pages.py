@@ -236,6 +236,17 @@ def test_the_library_searches(client: Client) -> None:
     assert "1 document you may read" in words(page)
 
 
+def test_the_library_shows_passages_and_how_each_was_found(client: Client) -> None:
+    page = shown_at(client, "library")
+    page.text_input(key="q").set_value("complaint").run()
+
+    next(one for one in page.button if one.label == "Search inside the documents").click().run()
+
+    assert not page.exception
+    assert "are destroyed within 90 days" in words(page)
+    assert "meaning rank 1 (0.61); not by words; word by word 0.40" in words(page)
+
+
 def test_a_document_tells_why_it_is_visible(client: Client) -> None:
     page = shown_at(client, "library", d="retention")
 

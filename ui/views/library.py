@@ -12,6 +12,7 @@ from ui.text import label
 from ui.views.leafing import leaf
 
 PAGE_SIZE = 50
+SHOWN_CHARACTERS = 400
 
 COLUMNS = (
     Column(key="title", label="Document", kind="text"),
@@ -84,9 +85,25 @@ def _list(service: Client) -> None:
             if picked:
                 st.query_params.from_dict({"d": picked})
                 st.rerun()
+        if query and st.button("Search inside the documents", icon=":material/manage_search:"):
+            _passages(service, query)
         if found.total > PAGE_SIZE:
             last = -(-found.total // PAGE_SIZE)
             st.number_input("Page of the list", 1, last, key="library-page", width=160)
+
+
+def _passages(service: Client, question: str) -> None:
+    """Show the passages that fit best, and what brought each of them."""
+    found = service.search(question).passages
+    if not found:
+        st.info("No passage that you may read fits this.", icon=":material/search_off:")
+    for rank, passage in enumerate(found, start=1):
+        place = f"page {passage.page + 1}" if passage.page is not None else passage.place
+        with st.container(border=True):
+            st.text(f"{rank}. {', '.join(filter(None, (passage.title, place)))}")
+            st.text(" ".join(passage.text.split())[:SHOWN_CHARACTERS])
+            if passage.found_by is not None:
+                st.caption(f"How it was found: {passage.found_by.sentence()}")
 
 
 def _row(document: DocumentSummary) -> Row:

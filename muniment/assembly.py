@@ -11,6 +11,7 @@ from audit.log import AuditLog
 from corpus.access import Gate
 from corpus.catalog import Catalog
 from corpus.embedding import Embedder
+from corpus.erasures import Erasure
 from corpus.index import VectorIndex, open_index
 from corpus.index.beside import take_place
 from corpus.index.bm25 import Bm25Encoder
@@ -26,6 +27,7 @@ from muniment.stores import open_catalog, open_identity, open_record, utc_now
 from rag.adapting import adapted
 from rag.assistant import Assistant
 from rag.conversations import Conversations
+from rag.forgetting import Forgetting
 from rag.generation import ModelServer
 from rag.identity import Identity
 from rag.reranking import Reranker
@@ -163,6 +165,22 @@ def open_house(
 def adaptation_file(settings: Settings) -> Path:
     """Return where what was learned from the documents is kept."""
     return settings.data / "adaptation.json"
+
+
+def forgetting(house: House) -> Callable[[Erasure], tuple[int, int] | None]:
+    """Return what takes an erased document out of the conversations."""
+    holds = house.catalog.holds()
+    conversations = Forgetting(
+        house.conversations.store,
+        is_held=lambda owner: holds.is_held(person=owner),
+        clock=house.clock,
+    )
+
+    def clear(erasure: Erasure) -> tuple[int, int] | None:
+        titles = {one.title for one in house.catalog.versions_of(erasure.document_id)}
+        return conversations.forget(erasure.document_id, titles | {erasure.path})
+
+    return clear
 
 
 def _load_reranker(settings: Settings) -> Reranker | None:

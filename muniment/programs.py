@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 from audit.events import SystemStarted, SystemStopped
+from ingest.erasing import Eraser
 from ingest.worker import Worker
-from muniment.assembly import MEBIBYTE, House, open_house
+from muniment.assembly import MEBIBYTE, House, forgetting, open_house
 from muniment.directories import in_step
 from muniment.keeping import disposing
 from muniment.listening import serve_application
@@ -69,6 +70,7 @@ def working(house: House) -> Iterator[threading.Thread]:
         worker_id=worker_id,
         name=f"{socket.gethostname()}:{os.getpid()}",
         alone=not house.settings.qdrant_url,
+        eraser=Eraser(house.pipeline, elsewhere={"conversations": forgetting(house)}),
     )
     worker.recover()
     stop = threading.Event()

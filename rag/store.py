@@ -343,6 +343,15 @@ class Store:
         # later could otherwise fail half-way, when another one has written in between.
         self.writing = engine.execution_options(sqlite_begin="IMMEDIATE")
 
+    def scrub(self) -> None:
+        """Empty SQLite's journal, which holds what was written before it was changed."""
+        if self.reading.dialect.name != "sqlite":
+            return
+        with self.reading.connect() as connection:
+            driver = connection.connection.driver_connection
+            if driver is not None:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Give the connections back."""
         self.reading.dispose()
@@ -386,6 +395,8 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
             "journal_mode = WAL",
             f"synchronous = {synchronous}",
             "foreign_keys = ON",
+            # What is deleted is overwritten, so that an erased quote cannot be read off the disk.
+            "secure_delete = ON",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -1,4 +1,7 @@
-"""Ingestion: whole against its slowest stage, ten thousand files, memory, and what jobs cost."""
+"""Ingestion: whole against its slowest stage, ten thousand files, memory, and what jobs cost.
+
+``BENCH_FILINGS``, ``BENCH_LISTED`` and ``BENCH_FILES`` say of how many; 0 leaves a part out.
+"""
 
 import os
 import random
@@ -52,14 +55,18 @@ def main() -> None:
         )
         with open_house(settings, worker=True) as house:
             _show_stages(house)
-            _show_listing(Path(folder) / "listed")
-            _show_many(house, settings, Path(folder) / "many")
+            if LISTED:
+                _show_listing(Path(folder) / "listed")
+            if FILES:
+                _show_many(house, settings, Path(folder) / "many")
 
 
 def _show_stages(house: House) -> None:
     root = data_folder()
     filings = root / "financebench" / "pdfs" if root else Path()
     found = sorted(filings.glob("*.pdf"), key=lambda path: path.stat().st_size)
+    if not FILINGS:
+        return
     if not found:
         console.print("The filings are not here: set MUNIMENT_EVAL_DATA. Stages skipped.\n")
         return
@@ -161,6 +168,11 @@ def _show_many(house: House, settings: Settings, folder: Path) -> None:
     )
     table.add_row("the same, comparing bytes", f"{checked.wall:.1f}", f"{checked.processor:.1f}")
     console.print(table)
+    kernel = resource.getrusage(resource.RUSAGE_SELF)
+    console.print(
+        f"Of this process's {kernel.ru_utime + kernel.ru_stime:.0f} processor seconds "
+        f"{kernel.ru_stime / (kernel.ru_utime + kernel.ru_stime):.0%} were the kernel's."
+    )
     steps = ", ".join(f"{done:,}: {resident:.0f}" for done, resident in memory)
     console.print(f"Resident megabytes by files done: {steps}.\n")
 

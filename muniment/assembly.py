@@ -30,6 +30,7 @@ from rag.conversations import Conversations
 from rag.forgetting import Forgetting
 from rag.generation import ModelServer
 from rag.identity import Identity
+from rag.judging import Judge
 from rag.reranking import Reranker
 
 MEBIBYTE = 1024 * 1024
@@ -140,6 +141,7 @@ def open_house(
             model=model,
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
+            weigh=load_judge(settings).weigh,
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
@@ -225,6 +227,11 @@ def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:
         dimension=embedder.dimension,
         fingerprint=embedder.fingerprint,
     )
+
+
+def load_judge(settings: Settings) -> Judge:
+    """Load the judge of whether a passage answers a question or bears out a claim."""
+    return Judge.load(cache_folder=settings.data / "cache" / "embedding")
 
 
 def load_embedder(settings: Settings) -> Embedder:

@@ -52,6 +52,7 @@ from rag.evidence import (
 )
 from rag.fusion import DEFAULT, Weights
 from rag.generation import SEED, TEMPERATURE, ModelServer
+from rag.judging import Weigh
 from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
 from rag.ranking import Found
 from rag.reranking import Reranker
@@ -187,6 +188,7 @@ class Assistant:
         bm25: The sparse encoder the index was made with.
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
+        weigh: The judge of what answers a question and of what bears out a sentence.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
         reranker: The site's own cross-encoder, if it has one.
         weights: Of the ingredients of retrieval, as the site has adapted them.
@@ -204,6 +206,7 @@ class Assistant:
         bm25: Bm25Encoder,
         model: ModelServer | None,
         record: AuditLog,
+        weigh: Weigh,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
         weights: Weights = DEFAULT,
@@ -211,7 +214,8 @@ class Assistant:
     ) -> None:
         self._catalog = catalog
         self._gate = gate
-        self._evidence = EvidenceFinder(embedder.embed)
+        self._evidence = EvidenceFinder(embedder.embed, weigh)
+        self._weigh = weigh
         self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
@@ -371,7 +375,7 @@ class Assistant:
         passages: list[Passage],
         evidence: Sequence[Evidence],
     ) -> Answer:
-        checked = check_draft(drafted.text, passages_for_prompt(chunks))
+        checked = check_draft(drafted.text, passages_for_prompt(chunks), self._weigh)
         settled = settle(worth_quoting(evidence), evidence, chunks)
         spans = {(found.passage, found.span) for found in settled.evidence}
         kept = [

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from corpus.access import AuthorizedChunk
+from rag.judging import Weigh
 from rag.wording import (
     Span,
     is_negated,
@@ -28,6 +29,13 @@ QUOTE_COVERAGE = 0.6
 WIDEST_SPREAD = 2.0
 """Terms of the source between the first and the last that a claim takes over, for each of the
 claim's own: what is drawn together from further apart may join what does not belong together."""
+
+SURE = 0.9
+"""How likely the judge must find it that a span bears out what words alone do not show."""
+DOUBTFUL = 0.5
+"""How likely the judge must find a contradiction to strike what words alone let pass."""
+CONSIDERED = 8
+"""Spans that the judge reads for a sentence: those that share most of its terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +69,76 @@ class _Window:
     context_terms: frozenset[str]
     context_figures: frozenset[str]
     sentences: tuple[str, ...]
+    above: str
+
+    def in_context(self) -> str:
+        """Return the text as the judge was taught to read it: under its title and heading."""
+        return f"{self.above}. {self.quote.text}" if self.above else self.quote.text
 
 
-def check_draft(draft: str, passages: Sequence[AuthorizedChunk]) -> list[CheckedSentence]:
+def check_draft(
+    draft: str, passages: Sequence[AuthorizedChunk], weigh: Weigh | None = None
+) -> list[CheckedSentence]:
     """Return the draft's sentences, each with the narrowest span that supports it.
 
     A span supports a sentence when it holds its words in their order and close together, all its
     figures and names, no other figure among them, every "only", "all" or "monthly" of it, and
-    neither denies what the sentence states nor turns a duty into a permission. Chosen on
-    `samples/claims`; `python -m bench claims` prints what passes.
+    neither denies what the sentence states nor turns a duty into a permission. What words alone
+    do not show the judge may: it must be sure, and figures and names must be there all the same.
+    Chosen on `samples/claims`; `python -m bench claims` prints what passes.
+
+    Args:
+        draft: What the model wrote.
+        passages: What it was given.
+        weigh: The judge; None to go by words alone.
     """
     windows = [
         window for number, passage in enumerate(passages) for window in _windows(number, passage)
     ]
-    return [_check(span.of(draft), windows) for span in sentences(draft)]
+    drafted = [span.of(draft) for span in sentences(draft)]
+    checked = [_check(sentence, windows) for sentence in drafted]
+    return checked if weigh is None else [_judged(each, windows, weigh) for each in checked]
+
+
+def _judged(checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh) -> CheckedSentence:
+    """Let the judge strike what contradicts its quote, and find support that is paraphrased."""
+    if checked.verbatim:
+        return checked
+    if checked.quote is not None:
+        own = [window for window in windows if window.quote == checked.quote]
+        (verdict,) = weigh([(checked.text, own[0].in_context())])
+        doubted = verdict.contradicts >= DOUBTFUL
+        return CheckedSentence(checked.text, None) if doubted else checked
+    likely = _likely_support(checked.text, windows)
+    verdicts = weigh([(checked.text, window.in_context()) for window in likely])
+    borne_out = [
+        (verdict.bears_out, window)
+        for verdict, window in zip(verdicts, likely, strict=True)
+        if verdict.bears_out >= SURE
+    ]
+    if not borne_out:
+        return checked
+    _, best = min(borne_out, key=lambda pair: (len(pair[1].quote.text), -pair[0]))
+    return CheckedSentence(checked.text, best.quote)
+
+
+def _likely_support(sentence: str, windows: Sequence[_Window]) -> list[_Window]:
+    """Return the windows that hold a sentence's figures and names and most of its terms."""
+    claimed = terms(sentence)
+    named = {name for name in names(sentence) if not name.isdigit()}
+    able = [
+        window
+        for window in windows
+        if _figures(sentence) <= _figures(window.quote.text) | window.context_figures
+        and named <= window.terms | window.context_terms
+    ]
+    return sorted(
+        able,
+        key=lambda window: (
+            -len(claimed & (window.terms | window.context_terms)),
+            len(window.quote.text),
+        ),
+    )[:CONSIDERED]
 
 
 def _check(sentence: str, windows: Sequence[_Window]) -> CheckedSentence:
@@ -198,6 +262,9 @@ def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> 
         context_terms=frozenset(terms(context) | {stem(word) for word in words(context)}),
         context_figures=frozenset(numbers(context)),
         sentences=tuple(each.of(text) for each in sentences(text)),
+        above=". ".join(
+            [*filter(None, [passage.found.title]), *passage.found.chunk.heading_path[-1:]]
+        ),
     )
 
 

@@ -48,6 +48,10 @@ class RerankerInvalid(RagError):
     """A folder that holds no cross-encoder that can be used."""
 
 
+class JudgeInvalid(RagError):
+    """The file of the judge is missing or not of its kind."""
+
+
 class NotSignedIn(RagError):
     """No session, or one that has ended."""
 

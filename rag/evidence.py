@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from corpus.access import AuthorizedChunk
 from corpus.documents import ChunkId
+from rag.judging import Weigh
 from rag.wording import Span, numbers, sentences, terms, words
 
 FloatMatrix = npt.NDArray[np.float32]
@@ -20,11 +21,15 @@ KEPT_CHUNKS = 2_000
 """Chunks whose sentence vectors are kept: some 30 MB at ten sentences of 384 numbers each."""
 
 COVERAGE_WEIGHT = 0.3
-"""Weight of the shared terms beside the similarity, which counts 1. What else was tried to part
-the answerable from the unanswerable, and did not do better, is in `docs/quality.md`."""
-SUFFICIENT_SCORE = 0.64
-"""The best sentence must reach this for a question to be answered; chosen on the development
-questions d01 to d40, of which it refuses 4 of 28 answerable and 10 of 12 unanswerable ones."""
+"""Weight of the shared terms beside the similarity, which counts 1."""
+JUDGED_WEIGHT = 0.6
+"""Weight of the judge's finding that the sentence answers. Both were chosen on the development
+questions, see `docs/quality.md`."""
+JUDGED = 4
+"""Sentences that the judge reads: those that speak best to the question without it."""
+HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT
+SUFFICIENT_SCORE = 0.875
+"""The best sentence must reach this for a question to be answered."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3
@@ -42,6 +47,7 @@ class Evidence:
         text: The sentence.
         coverage: Part of the question's terms that it and the headings above it hold.
         similarity: Cosine to the question, of the sentence with its headings.
+        answers: How likely the judge finds that it answers, 0 to 1; 0 where it was not asked.
     """
 
     passage: int
@@ -49,11 +55,12 @@ class Evidence:
     text: str
     coverage: float
     similarity: float
+    answers: float = 0.0
 
     @property
     def score(self) -> float:
-        """Return both in one number: at most 1 + COVERAGE_WEIGHT, below 0 for no relation."""
-        return self.similarity + COVERAGE_WEIGHT * self.coverage
+        """Return all in one number: at most HIGHEST_SCORE, below 0 for no relation."""
+        return self.similarity + COVERAGE_WEIGHT * self.coverage + JUDGED_WEIGHT * self.answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,14 @@ class _Line:
     span: Span
     text: str
     context: str
+    above: str
 
     def in_context(self) -> str:
         return f"{self.context}: {self.text}"
+
+    def as_taught(self) -> str:
+        """Return it as the judge was taught to read: title, heading, text."""
+        return f"{self.above}. {self.text}"
 
 
 class EvidenceFinder:
@@ -74,8 +86,9 @@ class EvidenceFinder:
     the question. Only chunks that the gate has let through for the asker come here.
     """
 
-    def __init__(self, embed: Embed) -> None:
+    def __init__(self, embed: Embed, weigh: Weigh | None = None) -> None:
         self._embed = embed
+        self._weigh = weigh
         self._kept: OrderedDict[ChunkId, FloatMatrix] = OrderedDict()
         self._lock = Lock()
 
@@ -85,18 +98,32 @@ class EvidenceFinder:
         lines = [_lines(number, passage) for number, passage in enumerate(passages)]
         vectors = self._vectors([passage.found.chunk_id for passage in passages], lines)
         (asked,) = self._embed([question])
-        evidence = [
-            Evidence(
-                passage=line.passage,
-                span=line.span,
-                text=line.text,
-                coverage=len(wanted & terms(line.in_context())) / max(len(wanted), 1),
-                similarity=float(vector @ asked),
+        spoken = [
+            (
+                line,
+                Evidence(
+                    passage=line.passage,
+                    span=line.span,
+                    text=line.text,
+                    coverage=len(wanted & terms(line.in_context())) / max(len(wanted), 1),
+                    similarity=float(vector @ asked),
+                ),
             )
             for own_lines, rows in zip(lines, vectors, strict=True)
             for line, vector in zip(own_lines, rows, strict=True)
         ]
-        return sorted(evidence, key=lambda found: (-found.score, found.passage, found.span.start))
+        spoken.sort(key=lambda each: _best_first(each[1]))
+        judged = self._judged(question, spoken[:JUDGED])
+        return sorted([*judged, *(each for _, each in spoken[JUDGED:])], key=_best_first)
+
+    def _judged(self, question: str, spoken: Sequence[tuple["_Line", Evidence]]) -> list[Evidence]:
+        if self._weigh is None:
+            return [each for _, each in spoken]
+        verdicts = self._weigh([(question, line.as_taught()) for line, _ in spoken])
+        return [
+            replace(each, answers=verdict.bears_out)
+            for (_, each), verdict in zip(spoken, verdicts, strict=True)
+        ]
 
     def _vectors(
         self, chunk_ids: Sequence[ChunkId], lines: Sequence[Sequence["_Line"]]
@@ -120,10 +147,14 @@ class EvidenceFinder:
         return [known[key] for key in chunk_ids]
 
 
+def _best_first(found: Evidence) -> tuple[float, int, int]:
+    return -found.score, found.passage, found.span.start
+
+
 def passage_match(evidence: Sequence[Evidence], passage: int) -> float:
     """Return how well a passage's best sentence speaks to the question, 0 to 1."""
     scores = [found.score for found in evidence if found.passage == passage]
-    return min(max(max(scores, default=0.0) / (1 + COVERAGE_WEIGHT), 0.0), 1.0)
+    return min(max(max(scores, default=0.0) / HIGHEST_SCORE, 0.0), 1.0)
 
 
 def is_sufficient(evidence: Sequence[Evidence]) -> bool:
@@ -142,6 +173,7 @@ def worth_quoting(evidence: Sequence[Evidence]) -> list[Evidence]:
 def _lines(number: int, passage: AuthorizedChunk) -> list[_Line]:
     found = passage.found
     above = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
+    heading = ". ".join([found.title, *found.chunk.heading_path[-1:]])
     lines: list[_Line] = []
     lead_in = ""
     for span in sentences(found.text):
@@ -150,7 +182,15 @@ def _lines(number: int, passage: AuthorizedChunk) -> list[_Line]:
         text = span.of(found.text)
         if len(words(text)) >= SHORTEST_SENTENCE or numbers(text):
             shifted = Span(span.start + found.chunk.start, span.end + found.chunk.start)
-            lines.append(_Line(number, shifted, text, f"{above} {lead_in}".strip()))
+            lines.append(
+                _Line(
+                    passage=number,
+                    span=shifted,
+                    text=text,
+                    context=f"{above} {lead_in}".strip(),
+                    above=". ".join(filter(None, [heading, found.chunk.context, lead_in])),
+                )
+            )
         if text.endswith(":"):
             lead_in = text
     return lines

@@ -29,6 +29,7 @@ from rag.assistant import Assistant
 from rag.conversations import Conversations
 from rag.identity import Identity
 from rag.service import ServiceParts, create_service
+from tests.judge import judge
 
 PASSWORD = "correct horse battery"
 PEOPLE = ("alice", "bob", "carol")
@@ -125,6 +126,7 @@ class World:
             bm25=bm25,
             model=None,
             record=self.record,
+            weigh=judge().weigh,
             current=self.identity.current,
         )
         self.parts = ServiceParts(

@@ -23,6 +23,7 @@ from rag.contract import Answer, DraftDelta, Mark, Outcome, Step
 from rag.errors import RecordUnavailable
 from rag.evaluation import quote_stands
 from rag.generation import ModelServer
+from tests.judge import judge
 
 READER = Principal("reader", frozenset({"staff"}))
 STRANGER = Principal("stranger", frozenset({"visitors"}))
@@ -56,6 +57,7 @@ class Desk:
             bm25=Bm25Encoder(),
             model=model,
             record=self.record,
+            weigh=judge().weigh,
         )
 
     def types_on_record(self) -> list[str]:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.citations import CheckedSentence, check_draft
+from rag.judging import Verdict, Weigh
 from tests.rag.conftest import Passages
 
 LEAVE = (
@@ -99,3 +100,57 @@ def test_whatever_is_cited_really_stands_in_the_passage(draft: str) -> None:
     for checked in check_draft(draft, Passages()(LEAVE)):
         if checked.quote is not None:
             assert checked.quote.text in LEAVE
+
+
+def judge_of(**likely: float) -> Weigh:
+    verdict = Verdict(
+        likely.get("bears_out", 0.0), likely.get("contradicts", 0.0), likely.get("silent", 0.0)
+    )
+    return lambda pairs: [verdict] * len(pairs)
+
+
+def test_what_a_sure_judge_finds_borne_out_is_backed_in_other_words() -> None:
+    (checked,) = check_draft(
+        "Nobody may be away on holiday at the end of March.",
+        Passages()(LEAVE),
+        judge_of(bears_out=0.97),
+    )
+
+    assert checked.quote is not None
+    assert checked.quote.text in LEAVE
+    assert not checked.verbatim
+
+
+def test_an_unsure_judge_backs_nothing() -> None:
+    (checked,) = check_draft(
+        "Nobody may be away on holiday at the end of March.",
+        Passages()(LEAVE),
+        judge_of(bears_out=0.7),
+    )
+
+    assert checked.quote is None
+
+
+@pytest.mark.parametrize(
+    "draft", ["People get 28 days off.", "Priya Nair signs for holidays in Leeds, says Tom Visser."]
+)
+def test_no_judge_lends_a_figure_or_a_name(draft: str) -> None:
+    (checked,) = check_draft(draft, Passages()(LEAVE), judge_of(bears_out=0.99))
+
+    assert checked.quote is None
+
+
+def test_what_the_judge_finds_contradicted_is_struck() -> None:
+    (checked,) = check_draft(
+        "Staff have 27 days of annual leave a year.", Passages()(LEAVE), judge_of(contradicts=0.9)
+    )
+
+    assert checked.quote is None
+
+
+def test_the_documents_own_words_need_no_judge() -> None:
+    (checked,) = check_draft(
+        "Requests are approved by Priya Nair.", Passages()(LEAVE), judge_of(contradicts=0.9)
+    )
+
+    assert checked.verbatim

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rag.evidence import Evidence, EvidenceFinder, is_sufficient, passage_match, worth_quoting
+from rag.evidence import (
+    JUDGED,
+    Evidence,
+    EvidenceFinder,
+    is_sufficient,
+    passage_match,
+    worth_quoting,
+)
+from rag.judging import Verdict
 from rag.wording import Span, terms
 from tests.rag.conftest import Passages
 
@@ -72,6 +80,36 @@ def test_a_passage_is_embedded_once_and_speaks_alike_ever_after(passages: Passag
 
     assert len([text for text in embedded if "leave" in text]) == 1
     assert before[0] in again
+
+
+def test_what_the_judge_finds_to_answer_comes_first(passages: Passages) -> None:
+    chunks = passages("Five days of leave may be carried over. Days of leave lapse in March.")
+
+    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        return [
+            Verdict(0.9, 0.0, 0.1) if "lapse" in text else Verdict(0.1, 0.0, 0.9)
+            for _, text in pairs
+        ]
+
+    found = EvidenceFinder(embed, weigh).find("When do days of leave end?", chunks)
+
+    assert found[0].text == "Days of leave lapse in March."
+    assert found[0].answers == 0.9
+
+
+def test_the_judge_reads_title_heading_and_sentence_of_the_best_alone(passages: Passages) -> None:
+    read: list[tuple[str, str]] = []
+
+    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        read.extend(pairs)
+        return [Verdict(0.0, 0.0, 1.0)] * len(pairs)
+
+    days = "".join(f"Day {number} of leave is carried over. " for number in range(10))
+    EvidenceFinder(embed, weigh).find("leave", passages.under(("2 Leave", "2.1 Rest"), days))
+
+    assert len(read) == JUDGED
+    assert read[0][0] == "leave"
+    assert read[0][1].startswith("Staff Handbook. 2.1 Rest. Day ")
 
 
 def test_no_passages_are_no_evidence() -> None:

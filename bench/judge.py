@@ -1,0 +1,96 @@
+"""How well the judge tells what a passage answers, states, contradicts and leaves open.
+
+Measured on the passages of `samples/claims` that it was not taught on: every twelfth, told by a
+hash of the passage, so that adding others moves none.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from muniment.settings import CHECKOUT
+from rag.judging import TAUGHT, Judge, Verdict
+
+CLAIMS = CHECKOUT / "samples" / "claims"
+HELD_OUT = 12
+"""One passage in so many is not taught."""
+ANSWERED, UNANSWERED, TRUE, FALSE, OPEN = "+", "-", "E", "C", "N"
+SETS = (
+    ("question the passage answers, or near miss", ANSWERED, UNANSWERED),
+    ("claim that is true, or contradicted", TRUE, FALSE),
+    ("claim that is true, or left open", TRUE, OPEN),
+)
+
+console = Console(highlight=False, width=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question or claim and its passage.
+
+    Attributes:
+        text: The question or claim.
+        passage: What it is held against.
+        kind: One of ANSWERED, UNANSWERED, TRUE, FALSE, OPEN.
+    """
+
+    text: str
+    passage: str
+    kind: str
+
+
+def main() -> None:
+    """Print how well the shipped judge does on the passages it was not taught on."""
+    held = [item for item in items(CLAIMS) if is_held_out(item.passage)]
+    judge = Judge.load(cache_folder=Path(gettempdir()) / "muniment-judge", taught=TAUGHT)
+    started = time.process_time()
+    verdicts = judge.weigh([(item.text, item.passage) for item in held])
+    spent = time.process_time() - started
+    table = Table(title=f"The judge on {len({item.passage for item in held})} passages not taught")
+    for column in ("told apart", "first", "second", "area under the curve"):
+        table.add_column(column, justify="left" if column == "told apart" else "right")
+    for name, first, second in SETS:
+        highs, lows = _bears_out(held, verdicts, first), _bears_out(held, verdicts, second)
+        table.add_row(name, str(len(highs)), str(len(lows)), f"{area(highs, lows):.3f}")
+    console.print(table)
+    console.print(f"{spent / len(held) * 1000:.1f} ms CPU a pair.\n")
+
+
+def items(folder: Path) -> Iterator[Item]:
+    """Yield every question and claim of a folder of passages, in the order of the files."""
+    for path in sorted(folder.glob("*.txt")):
+        passage = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            mark, text = line[:1], line[1:].lstrip(":").strip()
+            if mark == "P":
+                passage = text
+            elif mark and mark in "+-ECN":
+                yield Item(text, passage, mark)
+
+
+def is_held_out(passage: str) -> bool:
+    """Say whether a passage is for measuring, and not for teaching."""
+    return int(hashlib.sha256(passage.encode()).hexdigest(), 16) % HELD_OUT == 0
+
+
+def area(highs: Sequence[float], lows: Sequence[float]) -> float:
+    """Return how often one that should score high does score higher than one that should not."""
+    high, low = np.array(highs)[:, None], np.array(lows)[None]
+    return float((high > low).mean() + 0.5 * (high == low).mean())
+
+
+def _bears_out(held: Sequence[Item], verdicts: Sequence[Verdict], kind: str) -> list[float]:
+    return [
+        verdict.bears_out for item, verdict in zip(held, verdicts, strict=True) if item.kind == kind
+    ]
+
+
+if __name__ == "__main__":
+    main()

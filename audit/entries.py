@@ -226,6 +226,10 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"{_person(entry)} asked why {_word(entry, 'name')} can or cannot read document "
         f"{_word(entry, 'document_id')}."
     ),
+    "access.break_glass.use": lambda entry: (
+        f"BREAK-GLASS USED by {_person(entry)}: document {_word(entry, 'document_id')} was read, "
+        f"because “{_word(entry, 'reason')}”."
+    ),
     "access.break_glass": lambda entry: (
         f"BREAK-GLASS {_word(entry, 'step')} by {_person(entry)}: {_word(entry, 'name')} to read "
         f"{_word(entry, 'target')} for {_count(entry, 'minutes', 'minute')}, because "

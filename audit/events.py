@@ -392,6 +392,26 @@ class BreakGlass(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlassUsed(Event):
+    """A person read a document that nothing but break-glass opens to them.
+
+    Attributes:
+        person: Who.
+        opening: Joins it to the steps that opened the door.
+        document_id: The document.
+        version_id: The version that was read.
+        reason: Why the door was opened.
+    """
+
+    type: ClassVar[str] = "access.break_glass.use"
+    person: Person
+    opening: Token
+    document_id: Token
+    version_id: Token
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
 class AccessDenied(Event):
     """A person wanted what they may not have."""
 
@@ -990,6 +1010,7 @@ VOCABULARY: tuple[type[Event], ...] = (
     AccessRefreshed,
     AccessExplained,
     BreakGlass,
+    BreakGlassUsed,
     UserChanged,
     SourceChanged,
     ConversationDeleted,

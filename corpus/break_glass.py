@@ -5,6 +5,7 @@ still asks for clearance. It ends by itself, by the clock, whether or not any pr
 """
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,11 +13,13 @@ from typing import Any, Final
 import sqlalchemy as sql
 
 from corpus import tables
-from corpus.access import Effect, Named, person_named
+from corpus.access import AccessEntry, AccessList, Effect, Named, Principal, person_named
+from corpus.admission import names_of
 from corpus.directory import Directory
-from corpus.documents import SourceId
+from corpus.documents import DocumentId, SourceId, VersionId
 from corpus.errors import AccessInvalid
-from corpus.grounds import BREAK_GLASS
+from corpus.grounds import BREAK_GLASS, SourceRules
+from corpus.records import Source
 from corpus.sources import only_source, source_from
 
 LONGEST_MINUTES: Final = 24 * 60
@@ -166,6 +169,50 @@ class BreakGlass(Directory):
         with self._database.reading() as connection:
             found = [_from(row) for row in connection.execute(query)]
         return [one for one in found if one.is_open(now) or not only_open]
+
+    def read_by_break_glass(
+        self, principal: Principal, version_ids: Collection[VersionId]
+    ) -> list[tuple[VersionId, DocumentId, Opening]]:
+        """Return the versions that nothing but break-glass opens to somebody, with the opening."""
+        standing = self.openings(only_open=True, person=Named.asker(principal))
+        if not standing:
+            return []
+        version, document = tables.version, tables.document
+        query = (
+            sql.select(version.c.version_id, document)
+            .join(document)
+            .where(version.c.version_id.in_(list(version_ids)))
+        )
+        found = []
+        with self._database.reading() as connection:
+            names = names_of(connection, principal)
+            for row in connection.execute(query).all():
+                source = only_source(connection, SourceId(row.source_id))
+                opening = next(
+                    (one for one in standing if _covers(one, source.name, row.path)), None
+                )
+                if opening is not None and not self._otherwise(connection, source, row.path, names):
+                    ids = VersionId(row.version_id), DocumentId(row.document_id)
+                    found.append((*ids, opening))
+        return found
+
+    def _otherwise(
+        self, connection: sql.Connection, source: Source, path: str, names: Collection[Named]
+    ) -> bool:
+        """Say whether anything but break-glass admits somebody; a marking holds for both alike."""
+        rules = SourceRules(connection, source, self._levels, [path])
+        entries = frozenset(
+            AccessEntry(ground.effect, ground.principal, ground.expires_at)
+            for ground in rules.grounds(path)
+            if not ground.place.startswith(BREAK_GLASS)
+        )
+        return AccessList(entries).admits(names, cleared=(), now=self._clock())
+
+
+def _covers(opening: Opening, source: str, path: str) -> bool:
+    return opening.source == source and (
+        opening.path in {"", path} or (opening.path[-1:] == "/" and path.startswith(opening.path))
+    )
 
 
 def _origin(request_id: str) -> str:

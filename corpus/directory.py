@@ -76,9 +76,7 @@ class Directory(Permissions):
         table = tables.group_member
         query = sql.select(table).where(table.c.origin == origin)
         with self._database.reading() as connection:
-            return {
-                (row.group_name, Named.of_key(row.member)) for row in connection.execute(query)
-            }
+            return {(row.group_name, Named.of_key(row.member)) for row in connection.execute(query)}
 
     def groups(self) -> dict[str, list[Named]]:
         """Return every group that the catalog keeps, with its direct members."""

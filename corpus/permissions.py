@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -215,12 +215,17 @@ class Permissions(Part):
                 )
         return readable
 
-    def gate(self) -> Gate:
-        """Return the gate that decides by this catalog."""
+    def gate(
+        self,
+        *,
+        opened: Callable[[Principal, Collection[VersionId]], None] = lambda _who, _what: None,
+    ) -> Gate:
+        """Return the gate that decides by this catalog; see ``Gate`` for ``opened``."""
         return Gate(
             admitting_lists=self.admitting_lists,
             readable_versions=self.readable_versions,
             epoch=self.access_epoch,
+            opened=opened,
         )
 
     def _admitting(
@@ -258,6 +263,24 @@ class Permissions(Part):
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return {DocumentId(row.document_id): AccessListId(row.access_list_id) for row in rows}
+
+    def listed_elsewhere(
+        self, document_ids: Collection[DocumentId], lists: Collection[AccessListId]
+    ) -> dict[DocumentId, AccessListId | None]:
+        """Return those documents that are under none of some lists, with the list they are under.
+
+        None stands for one that was withdrawn.
+        """
+        document, asked = tables.document, frozenset(document_ids)
+        here: dict[DocumentId, AccessListId] = {}
+        with self._database.reading() as connection:
+            for some in _portions(sorted(asked)):
+                query = sql.select(document.c.document_id, document.c.access_list_id).where(
+                    document.c.document_id.in_(some), document.c.withdrawal == PRESENT
+                )
+                for row in connection.execute(query):
+                    here[DocumentId(row.document_id)] = AccessListId(row.access_list_id)
+        return {one: here.get(one) for one in asked if here.get(one) not in lists}
 
     def access_indexed(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """Note that the index has a document under a list, unless it changed again since."""

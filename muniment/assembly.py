@@ -26,6 +26,7 @@ from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
 from rag.adapting import adapted
 from rag.assistant import Assistant
+from rag.break_glass import BreakGlassWatch
 from rag.conversations import Conversations
 from rag.forgetting import Forgetting
 from rag.generation import ModelServer
@@ -127,7 +128,7 @@ def open_house(
         stack.callback(index.flush)
         originals = Originals(settings.data / "originals")
         bm25 = Bm25Encoder()
-        gate = catalog.gate()
+        gate = catalog.gate(opened=BreakGlassWatch(catalog, record, clock=utc_now))
         model = model_of(settings)
         pipeline = None
         if worker:

@@ -84,6 +84,7 @@ MAPPING: Final[dict[str, tuple[OcsfClass, int]]] = {
     "acl.sync": (ENTITY, 3),
     "access.explain": (API, 2),
     "access.break_glass": (ENTITY, OTHER),
+    "access.break_glass.use": (ENTITY, 2),
     "group.sync": (ENTITY, 3),
     "conversation.view": (ENTITY, 2),
     "conversation.delete": (ENTITY, 4),

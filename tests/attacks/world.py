@@ -26,6 +26,7 @@ from corpus.originals import Originals
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
 from rag.assistant import Assistant
+from rag.break_glass import BreakGlassWatch
 from rag.conversations import Conversations
 from rag.identity import Identity
 from rag.service import ServiceParts, create_service
@@ -88,7 +89,7 @@ class World:
         )
         for name in (*PEOPLE, "admin", "auditor"):
             roles = {"admin": {"administrator"}, "auditor": {"auditor"}}.get(name, set())
-            self.identity.add_account(name, PASSWORD, roles=roles)
+            self.identity.add_account(name, PASSWORD, roles={"reader"} | roles)
             self.tokens[name] = self.identity.open_session_for(name)
 
     def _open(self) -> None:
@@ -108,7 +109,8 @@ class World:
         self.identity = Identity.open(url, hasher=hasher)
         self.conversations = Conversations.open(url, clock=self.clock)
         self.originals = Originals(self.folder / "originals")
-        bm25, gate = Bm25Encoder(), self.catalog.gate()
+        watch = BreakGlassWatch(self.catalog, self.record, clock=self.clock)
+        bm25, gate = Bm25Encoder(), self.catalog.gate(opened=watch)
         self.pipeline = Pipeline(
             catalog=self.catalog,
             originals=self.originals,

@@ -5,7 +5,6 @@ document that is *withdrawn* takes all its versions with it: nothing of it can b
 """
 
 import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,6 +77,7 @@ from corpus.versions import (
     store_chunks,
     store_parsed,
     version_from,
+    version_id_of,
     version_row,
     words_from,
 )
@@ -177,11 +177,11 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures, Cuttings):
             UnknownSource: There is none with this id.
             ValueError: Words stand on pages that the parsed document does not have.
         """
-        version_id = VersionId(str(uuid.uuid4()))
         with self._database.writing() as connection:
             source = only_source(connection, source_id)
             document_id = document_at(connection, source, path)
             number = next_number(connection, document_id)
+            version_id = version_id_of(document_id, number, original)
             connection.execute(
                 tables.version.insert().values(
                     version_id=version_id,

@@ -1,5 +1,6 @@
 """Sources, the files they held last time, and the documents and access lists behind them."""
 
+import itertools
 import json
 import uuid
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from corpus.records import (
 from corpus.tables import PRESENT
 
 NOBODY = AccessList(frozenset())
+DOCUMENT_NAMESPACE = uuid.UUID("b3c1d0a4-1f5e-5d7a-8f0e-5f4be2a6c9d7")
 
 
 class Sources(Part):
@@ -183,12 +185,29 @@ def _rules_json(rules: Sequence[AccessRule]) -> str:
     return json.dumps([[rule.glob, sorted(rule.groups)] for rule in rules])
 
 
+def _new_document_id(connection: sql.Connection, source: Source, path: str) -> DocumentId:
+    """Return an id that no document has or had.
+
+    Drawn from where the document lies and not at random: the ids of its chunks come from it, and
+    passages of equal score are ordered by those. So the order stays when everything is brought
+    in anew, and what somebody may not read has no part in it.
+    """
+    document = tables.document
+    for life in itertools.count():
+        name = "\x00".join((source.name, tables.escape_path(path), str(life)))
+        document_id = DocumentId(str(uuid.uuid5(DOCUMENT_NAMESPACE, name)))
+        same = document.c.document_id == document_id
+        if connection.scalar(sql.select(sql.func.count()).where(same)) == 0:
+            break
+    return document_id
+
+
 def document_at(connection: sql.Connection, source: Source, path: str) -> DocumentId:
     """Return the document at a path, making it, readable by nobody, when there is none."""
     known = find_document(connection, source.source_id, path)
     if known is not None:
         return known
-    document_id = DocumentId(str(uuid.uuid4()))
+    document_id = _new_document_id(connection, source, path)
     connection.execute(
         tables.document.insert().values(
             document_id=document_id,

@@ -15,7 +15,7 @@ MODEL_MINUTES ?= 0
 
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 .PHONY: up
 up: EXTRAS :=
@@ -26,6 +26,11 @@ up: install ## Install what is missing, start everything and print the address o
 test: EXTRAS := [dev]
 test: install chromium check ## Check and test everything, in an environment made here
 	@.venv/bin/pytest
+
+.PHONY: test-services
+test-services: EXTRAS := [dev]
+test-services: install-main daemons ## Test against a real Samba and OpenLDAP, which it installs
+	@.venv/bin/pytest -m services
 
 .PHONY: check
 check: EXTRAS := [dev]
@@ -100,6 +105,15 @@ install-main: install-torch
 	echo "Installing Muniment and what it stands on"
 	.venv/bin/python -m pip install -q -c constraints.txt -e '.$(EXTRAS)'
 	echo "$$done" >.venv/.installed
+
+# Neither is started by the system: the tests start their own, on loopback and in their folders.
+.PHONY: daemons
+daemons:
+	@dpkg -s samba samba-vfs-modules slapd >/dev/null 2>&1 && exit 0
+	command -v apt-get >/dev/null && test "$$(id -u)" = 0 || exit 0
+	echo "Installing Samba and OpenLDAP for the tests"
+	test -e /usr/sbin/policy-rc.d || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
+	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends samba samba-vfs-modules slapd; } >/dev/null 2>&1 || echo "They could not be installed; the tests will be skipped and say so"
 
 # The browser tests use Debian's Chromium; without it they are skipped and say how to get it.
 .PHONY: chromium

@@ -378,7 +378,7 @@ class _Sync:
 
     def go(self, jobs: Jobs) -> Report:
         with self._steps.timed("list"):
-            refresh(self._catalog, self._source, self._record)
+            refresh(self._catalog, self._source, self._record, place=self._place)
             listed = self._compare()
             self._find_moves()
         complete = not self._stopped()

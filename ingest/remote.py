@@ -9,6 +9,7 @@ import fsspec
 
 from ingest.errors import Quarantined, SourceAway, SourceMissing
 from ingest.quarantine import Reason
+from ingest.share_rights import share_descriptor
 from ingest.sources import ExcludedFile, FoundFile, Listed, UnreadableFile, name_rule
 
 STAMP_BITS = 62
@@ -70,6 +71,14 @@ class Remote:
         if len(data) > most:
             raise Quarantined(Reason.TOO_LARGE, f"more than {most} bytes")
         return data
+
+    def descriptor(self, path: str) -> bytes:
+        """Return the security descriptor of a file of an SMB share.
+
+        Raises:
+            RightsUnreadable: The place has none, or does not say.
+        """
+        return share_descriptor(self._system, posixpath.join(self._root, path))
 
     def close(self) -> None:
         """See ``Place``."""

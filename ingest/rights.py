@@ -24,6 +24,8 @@ from ingest.file_rights import (
     posix_rights,
     unreadable,
 )
+from ingest.remote import Remote
+from ingest.sources import FoundFile, Place
 
 ReadAttribute = Callable[[Path, str], bytes]
 """Returns an extended attribute of a file; raises ``OSError`` where there is none."""
@@ -39,6 +41,7 @@ def refresh(
     source: Source,
     record: AuditLog,
     *,
+    place: Place | None = None,
     read_attribute: ReadAttribute = os.getxattr,
 ) -> int:
     """Take over who may read the files of a source that says so itself.
@@ -50,6 +53,7 @@ def refresh(
         catalog: Where rights are kept.
         source: Whose; nothing is done where its operator declares the rights.
         record: That rights were read is put there first.
+        place: Where the files are, when it is not a mounted folder.
         read_attribute: Reads an extended attribute.
 
     Returns:
@@ -57,7 +61,10 @@ def refresh(
     """
     if source.rights == DECLARED:
         return 0
-    rights = list(_rights_of(catalog, source, read_attribute))
+    if isinstance(place, Remote):
+        rights = list(_rights_at(catalog, source, place))
+    else:
+        rights = list(_rights_of(catalog, source, read_attribute))
     changed = catalog.take_rights(source.source_id, rights)
     unmapped = sum(1 for one in rights if one.unmapped)
     if changed:
@@ -87,6 +94,21 @@ def _rights_of(
             yield unreadable(path, str(error))
         except OSError as error:
             yield unreadable(path, error.strerror or type(error).__name__)
+
+
+def _rights_at(catalog: Catalog, source: Source, place: Remote) -> Iterator[FileRights]:
+    """Yield the rights of the files behind an address; only SMB shares say them."""
+    identities = catalog.identities()
+    for found in place.walk():
+        if not isinstance(found, FoundFile):
+            continue
+        if source.rights != "ntfs":
+            yield unreadable(found.path, f"the kind {source.rights} needs a mounted folder")
+            continue
+        try:
+            yield mapped(found.path, ntfs_rights(place.descriptor(found.path)), identities)
+        except RightsUnreadable as error:
+            yield unreadable(found.path, str(error))
 
 
 def _files(root: Path) -> Iterator[Path]:

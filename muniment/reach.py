@@ -156,7 +156,7 @@ def _refusal(reply: httpx.Response) -> Exception:
     except ValueError:
         said = f"status {reply.status_code}"
     if reply.status_code == httpx.codes.UNAUTHORIZED:
-        return NotSignedIn(said)
+        return NotSignedIn()
     if reply.is_server_error:
         return ServiceUnreachable(f"The service cannot answer: {said}")
     return MunimentError(f"The service refused: {said}")

@@ -53,7 +53,10 @@ class JudgeInvalid(RagError):
 
 
 class NotSignedIn(RagError):
-    """No session, or one that has ended."""
+    """No session or token, one that has ended, or one that never was: one sentence for all."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not signed in, or your session or token has ended. Sign in.")
 
 
 class NotAllowed(RagError):

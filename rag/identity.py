@@ -482,7 +482,7 @@ class Identity:
                 )
             ).first()
             if row is None or now >= row.expires_at or now >= row.seen_at + self._idle:
-                raise NotSignedIn("You are not signed in, or your session has ended. Sign in.")
+                raise NotSignedIn
             principal = self._narrowed(_principal(connection, row), row, strong=row.strong)
         if now >= row.seen_at + SEEN_PRECISION:
             with self._store.writing.begin() as connection:

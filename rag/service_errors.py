@@ -53,7 +53,6 @@ RECORD_AWAY: Final = (
     "The record cannot be written, so questions are refused and nothing is shown. "
     "The administrator must see to it: often the disk is full."
 )
-NOT_SIGNED_IN: Final = "You are not signed in, or your session or token has ended. Sign in."
 NOT_VOUCHED_FOR: Final = "The identity provider's answer was not accepted. Sign in again."
 CORPUS_AWAY: Final = "The documents cannot be read at the moment. Try again in a minute."
 UNEXPECTED: Final = (
@@ -105,9 +104,6 @@ def _on_rag_error(_request: Request, error: Exception) -> Response:
     if isinstance(error, NotFound):
         # One body for what does not exist and what is somebody else's.
         return problem(404, NOT_FOUND)
-    if isinstance(error, NotSignedIn):
-        # One body for no token, one that has ended, and one that never was.
-        return problem(401, NOT_SIGNED_IN)
     if isinstance(error, ProviderRefused):
         # Why is on the record; whoever forged something learns nothing from us.
         return problem(401, NOT_VOUCHED_FOR)

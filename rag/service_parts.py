@@ -200,7 +200,7 @@ def bearer_token(
     """
     if credentials is None:
         _note_stranger(running, request)
-        raise NotSignedIn("You are not signed in. Sign in first.")
+        raise NotSignedIn
     return credentials.credentials
 
 
@@ -300,11 +300,10 @@ OPEN: Final = Depends(_anybody)
 
 def rule_of(route: APIRoute) -> Rule | None:
     """Return the rule that a route declares; None where it declares none, or two."""
-    rules = {
-        PUBLIC if call is _anybody else call.rule
-        for call in _calls(route.dependant)
-        if call is _anybody or isinstance(call, Needs)
-    }
+    calls = list(_calls(route.dependant))
+    rules = {call.rule for call in calls if isinstance(call, Needs)}
+    if any(call is _anybody for call in calls):
+        rules.add(PUBLIC)
     return rules.pop() if len(rules) == 1 else None
 
 

@@ -34,8 +34,6 @@ MOST_OF_ONE_PERSON: Final = 20
 LONGEST_LABEL: Final = 80
 USED_PRECISION: Final = timedelta(minutes=1)
 
-ENDED: Final = "This token is not known, has expired or was revoked. Make a new one."
-
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
@@ -165,7 +163,7 @@ class ApiTokens:
                 )
             ).first()
         if row is None or now >= row.expires_at:
-            raise NotSignedIn(ENDED)
+            raise NotSignedIn
         principal = self._identity.principal_of_program(row.name)
         if row.used_at is None or now >= row.used_at + USED_PRECISION:
             with self._store.writing.begin() as connection:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
@@ -19,7 +20,7 @@ from fastapi.testclient import TestClient
 from muniment.stores import utc_now
 from rag.errors import NotSignedIn, ProviderRefused, ProviderUnavailable
 from rag.identity import Identity
-from rag.oidc import OpenIdProvider, ProviderSettings
+from rag.oidc import LOGOUT_EVENT, OpenIdProvider, ProviderSettings
 from rag.provided import ProvidedAccounts
 from tests.rag import forge as forging
 from tests.rag.forge import CLIENT, ISSUER, ORIGIN, Forge, Forged, another_key, settings, signed
@@ -189,7 +190,7 @@ LIES: dict[str, dict[str, Any]] = {
     "of nobody": {"sub": ""},
     "of a number": {"sub": 7},
     "of a line break": {"sub": "a\nb"},
-    "a logout": {"events": {forging.LOGOUT_EVENT: {}}},
+    "a logout": {"events": {LOGOUT_EVENT: {}}},
     "without a name": {"preferred_username": ""},
     "with a hostile name": {"preferred_username": "<script>alert(1)</script>"},
 }
@@ -203,7 +204,7 @@ FORGERIES: dict[str, Forged] = {
     "by another key": lambda forge, claims: signed(forge, claims, key=another_key()),
     "by a key nobody knows": lambda forge, claims: signed(forge, claims, kid="two"),
     "with something critical": lambda forge, claims: signed(forge, claims, crit=["exp"], exp=1),
-    "in a way not on the list": lambda _, claims: forging.jwt.encode(claims, "s" * 64, "HS512"),
+    "in a way not on the list": lambda _, claims: jwt.encode(claims, "s" * 64, "HS512"),
     "far too long": lambda forge, claims: signed(forge, claims, x="y" * 40_000),
     "no token at all": lambda _forge, _claims: "a.b",
     "with a header that is no object": lambda _forge, _claims: f"{forging.part([])}.e30.e30",
@@ -595,7 +596,7 @@ def test_a_false_logout_ends_nothing(
 ) -> None:
     client, forge = through_forge
     who = arrive(client, forge)
-    honest = forging.jwt.decode(forge.logout_token(), options={"verify_signature": False})
+    honest = jwt.decode(forge.logout_token(), options={"verify_signature": False})
 
     token = FALSE_LOGOUTS[what](forge, honest)
     reply = client.post("/v1/provider/logout", json={"logout_token": token})

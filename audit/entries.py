@@ -319,6 +319,9 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
         f"The groups of {_word(entry, 'directory')} were taken over: "
         f"{_count(entry, 'added', 'membership')} added, {_word(entry, 'removed')} removed."
     ),
+    "admin.model.profile": lambda entry: (
+        f"{_person(entry)} measured what the model is fit for: {_word(entry, 'profile')}."
+    ),
     "admin.model.change": lambda entry: (
         f"{_person(entry)} changed the model to {_model(entry) or 'none'}."
     ),

@@ -876,6 +876,16 @@ class ModelChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelProfiled(Event):
+    """What a model is fit for was measured, and is what it may do from the next start."""
+
+    type: ClassVar[str] = "admin.model.profile"
+    actor: Person
+    model: Annotated[str, Place.LABEL, Named("model.name")]
+    profile: Text
+
+
+@dataclass(frozen=True, slots=True)
 class PromptChanged(Event):
     """The words around question and passages are others from now on."""
 
@@ -1040,6 +1050,7 @@ VOCABULARY: tuple[type[Event], ...] = (
     AccessChanged,
     GroupsSynchronised,
     ModelChanged,
+    ModelProfiled,
     PromptChanged,
     KeyRotated,
     RoleChanged,

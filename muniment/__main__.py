@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "audit": Entry("muniment.audit_commands", "audit", "Show, verify and export the record."),
     "hold": Entry("muniment.hold_commands", "hold", "What must be kept, whatever its term."),
     "feedback": Entry("muniment.feedback_commands", "feedback", "What readers think of answers."),
+    "model": Entry("muniment.model_commands", "model", "What the model is fit for."),
     "mcp": Entry("muniment.mcp_commands", "mcp", "Let another assistant ask, as a person."),
     "doctor": Entry("muniment.doctor", "doctor", "Check every part and say what is wrong."),
     "serve": Entry("muniment.start_commands", "serve", "Run one program.", hidden=True),

@@ -1,7 +1,7 @@
 """Put the parts together: the one place where programs, libraries and settings meet."""
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,10 +28,12 @@ from rag.adapting import adapted
 from rag.assistant import Assistant
 from rag.break_glass import BreakGlassWatch
 from rag.conversations import Conversations
+from rag.errors import ModelBusy, ModelUnavailable
 from rag.forgetting import Forgetting
 from rag.generation import ModelServer
 from rag.identity import Identity
-from rag.judging import Judge
+from rag.judging import Judge, Verdict, Weigh
+from rag.profiles import AUTO, ModelJudge, Profile, beside, kept_profile, profile_named
 from rag.reranking import Reranker
 
 MEBIBYTE = 1024 * 1024
@@ -142,7 +144,7 @@ def open_house(
             model=model,
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
-            weigh=load_judge(settings).weigh,
+            weigh=_weigh_of(settings, model),
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
@@ -228,6 +230,34 @@ def _open_index(settings: Settings, embedder: Embedder) -> VectorIndex:
         dimension=embedder.dimension,
         fingerprint=embedder.fingerprint,
     )
+
+
+def profile_file(settings: Settings) -> Path:
+    """Return where it is kept what the model is fit for, as measured."""
+    return settings.data / "model-profile.json"
+
+
+def _weigh_of(settings: Settings, model: ModelServer | None) -> Weigh:
+    """Return the judge: ours, and beside it the model where its profile says that it can."""
+    own = load_judge(settings).weigh
+    if model is None or settings.model_profile == "none":
+        return own
+    both = beside(own, ModelJudge(model).weigh)
+
+    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        return (both if _profile_of(settings, model).judges else own)(pairs)
+
+    return weigh
+
+
+def _profile_of(settings: Settings, model: ModelServer) -> Profile:
+    if settings.model_profile != AUTO:
+        return profile_named(settings.model_profile)
+    kept = profile_file(settings)
+    try:
+        return kept_profile(kept, model.name) if kept.exists() else Profile()
+    except (ModelUnavailable, ModelBusy):
+        return Profile()
 
 
 def load_judge(settings: Settings) -> Judge:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     model_name: str = Field("", description="Name under which the model server serves its model.")
     model_key: str = Field("", repr=False, description="Key the model server asks for.")
     model_folder: str = Field("", description="Model in safetensors to serve instead of SmolLM2.")
+    model_profile: str = Field(
+        "auto",
+        pattern=r"^(auto|none|(cites|form|judge)(, ?(cites|form|judge))*)$",
+        description="What the model may do beyond wording: auto, none, or of cites, form, judge.",
+    )
     model_off: bool = Field(
         default=False, description="Answer in the documents' own words, without a model."
     )

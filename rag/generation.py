@@ -1,9 +1,10 @@
 """Speak to the model server: the one module that knows its API."""
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import Any, Final, TypedDict
 
 import httpx
 
@@ -13,6 +14,9 @@ CONNECT_SECONDS = 3.0
 STATE_SECONDS = 2.0
 TEMPERATURE = 0.0
 SEED = 0
+MOST_LOGPROBS: Final = 20
+"""What vLLM gives at most."""
+FEW_TOKENS: Final = 4
 
 
 class Message(TypedDict):
@@ -102,6 +106,54 @@ class ModelServer:
             reply.raise_for_status()
             yield from _pieces(reply.iter_lines())
 
+    def probabilities(
+        self, messages: Sequence[Message], *, choices: Sequence[str]
+    ) -> dict[str, float]:
+        """Return how likely the model finds each of some answers; together 1.
+
+        Raises:
+            ModelUnavailable: The server is away, or gives no probabilities.
+            ModelBusy: The server has no seat free.
+        """
+        told = {
+            "structured_outputs": {"choice": list(choices)},
+            "logprobs": True,
+            "top_logprobs": MOST_LOGPROBS,
+        }
+        choice = self._whole(messages, told, maximum_tokens=FEW_TOKENS)
+        with self._translated_errors():
+            return _shares(choices, choice["logprobs"]["content"][0]["top_logprobs"])
+
+    def complete_in_form(
+        self, messages: Sequence[Message], *, form: Mapping[str, object], maximum_tokens: int
+    ) -> str:
+        """Return a reply that the server holds to a JSON schema; it may be cut off.
+
+        Raises:
+            ModelUnavailable: The server is away, or knows no forms.
+            ModelBusy: The server has no seat free.
+        """
+        schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": form}}
+        told = {"response_format": schema}
+        message = self._whole(messages, told, maximum_tokens=maximum_tokens)["message"]
+        return str(message["content"])
+
+    def _whole(
+        self, messages: Sequence[Message], told: Mapping[str, object], *, maximum_tokens: int
+    ) -> Any:
+        body = {
+            "model": self.name,
+            "messages": list(messages),
+            "max_tokens": maximum_tokens,
+            "temperature": TEMPERATURE,
+            "seed": SEED,
+            **told,
+        }
+        with self._translated_errors():
+            reply = self._client.post("/v1/chat/completions", json=body)
+            reply.raise_for_status()
+            return reply.json()["choices"][0]
+
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
@@ -157,3 +209,15 @@ def _from_status(error: httpx.HTTPStatusError, url: str) -> ModelBusy | ModelUna
             f"The model server at {url} does not know this model. Check MUNIMENT_MODEL_NAME."
         )
     return ModelUnavailable(f"The model server at {url} answered with status {status}.")
+
+
+def _shares(choices: Sequence[str], tokens: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what of the likelihood of first tokens falls to each of some answers."""
+    found = dict.fromkeys(choices, 0.0)
+    for token in tokens:
+        begun = str(token["token"]).strip().lower()
+        for choice in choices:
+            if begun and choice.lower().startswith(begun):
+                found[choice] += math.exp(float(token["logprob"]))
+    total = sum(found.values())
+    return {choice: share / total if total else 1 / len(found) for choice, share in found.items()}

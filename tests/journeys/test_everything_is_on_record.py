@@ -421,6 +421,7 @@ QUIET_COMMANDS = {
     "audit clock": "writes clock.step with --accept; says the time otherwise",
     "audit witness": "is another house's program and has a memory of its own",
     "audit status": "how far the record is signed",
+    "model probe": "writes admin.model.profile; needs a model",
     "audit checkpoint": "signs; the checkpoint itself is the trace",
     "audit keys": "prints public keys",
     "audit schema": "prints SQL",

@@ -34,9 +34,10 @@ def closeness(
         return [0.0] * len(chunks)
     together = np.concatenate([rows[1 + place] for place in filled])
     distinct, back = np.unique(together, return_inverse=True)
-    similar = vectors.vectors(rows[0]) @ vectors.vectors(distinct).T
+    # A row for every word of the chunks: rows that lie together are gathered several times faster.
+    similar = vectors.vectors(distinct) @ vectors.vectors(rows[0]).T
     starts = np.cumsum([0, *(len(rows[1 + place]) for place in filled[:-1])])
-    best = np.maximum.reduceat(similar[:, back], starts, axis=1).mean(axis=0)
+    best = np.maximum.reduceat(similar[back], starts, axis=0).mean(axis=1)
     found = [0.0] * len(chunks)
     for place, value in zip(filled, best.tolist(), strict=True):
         found[place] = value

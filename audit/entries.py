@@ -202,6 +202,10 @@ SENTENCES: dict[str, Callable[[Entry], str]] = {
     "auth.logout": lambda entry: f"{_person(entry)} signed out.",
     "rag.ask": lambda entry: f"{_person(entry)} asked “{_word(entry, 'question')}”",
     "rag.retrieve": lambda entry: f"{_passages(entry)} were read for {_person(entry)}.",
+    "rag.sentence": lambda entry: (
+        f"Sentence {_word(entry, 'number')} of the draft for {_person(entry)} was found backed "
+        "and shown."
+    ),
     "rag.answer": _answered,
     "rag.refuse": lambda entry: f"{_person(entry)} got no answer{_reason(entry)}",
     "doc.ingest": _published("added"),

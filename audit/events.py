@@ -192,14 +192,34 @@ class CitationGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceBacked(Event):
+    """A sentence of a draft that was found backed, on record before it is shown as such.
+
+    Attributes:
+        person: Who asked.
+        turn_id: The question.
+        number: Counts the sentences of the draft, from 1.
+        sentence: What it says.
+        citations: What backs it.
+    """
+
+    type: ClassVar[str] = "rag.sentence"
+    person: Person
+    turn_id: Token
+    number: Count
+    sentence: Text
+    citations: Annotated[tuple[CitationGiven, ...], Place.PARTS]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerGiven(Event):
     """How a question ended, on record before it is final.
 
     Attributes:
         person: Who asked.
         turn_id: The question.
-        outcome: "answered", "stopped", "failed", or "aborted" where the program ended or
-            broke off while a draft was being shown.
+        outcome: "answered", "partly", "conflict", "stopped", "failed", or "aborted" where the
+            program ended or broke off while a draft was being shown.
         answer: The text shown.
         citations: What backs it.
         model: Name of the model that drafted it; empty when the documents' words were quoted.
@@ -1007,6 +1027,7 @@ VOCABULARY: tuple[type[Event], ...] = (
     SignedOut,
     QuestionAsked,
     PassagesRead,
+    SentenceBacked,
     AnswerGiven,
     QuestionRefused,
     DocumentIngested,

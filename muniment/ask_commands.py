@@ -34,7 +34,7 @@ def ask(context: click.Context, question: str, person: str, *, quotes: bool, as_
         print_json({"question": asked, "person": person, **answer.model_dump(mode="json")})
     else:
         _print_answer(answer)
-    if answer.outcome not in {Outcome.ANSWERED, Outcome.CONFLICT}:
+    if answer.outcome not in {Outcome.ANSWERED, Outcome.PARTLY, Outcome.CONFLICT}:
         context.exit(ExitCode.NOT_DONE)
 
 
@@ -89,7 +89,7 @@ def _print_answer(answer: Answer) -> None:
     for sentence in answer.sentences:
         numbers = "".join(f" [{number}]" for number in sentence.citations)
         click.echo(plain(f"{sentence.text}{numbers}"))
-    for line in (answer.reason, answer.note):
+    for line in (answer.reason, answer.note, answer.asks, *answer.choices):
         if line:
             click.echo(plain(line))
     if answer.citations:

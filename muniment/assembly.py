@@ -25,7 +25,7 @@ from muniment.errors import SettingsInvalid
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
 from rag.adapting import adapted
-from rag.assistant import Assistant
+from rag.assistant import AnswerRules, Assistant
 from rag.break_glass import BreakGlassWatch
 from rag.conversations import Conversations
 from rag.errors import ModelBusy, ModelUnavailable
@@ -63,7 +63,23 @@ def model_of(settings: Settings) -> ModelServer | None:
     """The configured model server, or None where answers are quotes only."""
     if settings.model_off or not settings.model_url:
         return None
-    return ModelServer(url=settings.model_url, name=settings.model_name, api_key=settings.model_key)
+    return ModelServer(
+        url=settings.model_url,
+        name=settings.model_name,
+        api_key=settings.model_key,
+        timeout_seconds=settings.model_silence_seconds,
+        context_tokens=settings.model_context,
+    )
+
+
+def answer_rules(settings: Settings) -> AnswerRules:
+    """What the site lays down for its answers."""
+    return AnswerRules(
+        quotes_only=settings.quotes_only,
+        quotes_only_sources=settings.only_quoted_sources,
+        prompt_tokens=settings.prompt_tokens,
+        seconds=settings.answer_seconds,
+    )
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
@@ -148,6 +164,7 @@ def open_house(
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
+            rules=answer_rules(settings),
         )
         yield House(
             settings=settings,

@@ -147,7 +147,8 @@ def _answer_text(answer: Answer) -> str:
         " ".join([sentence.text, *(f"[{number}]" for number in sentence.citations)])
         for sentence in answer.sentences
     ]
-    lines += [text for text in (answer.reason, answer.note) if text]
+    told = (answer.reason, answer.note, answer.asks, *answer.choices)
+    lines += [text for text in told if text]
     return "\n".join([*lines, *(_citation_text(citation) for citation in answer.citations)])
 
 

@@ -38,7 +38,11 @@ def serve_rag(settings: Settings, *, host: str) -> None:
         working(house),
     ):
         serve_application(
-            create_service(_parts(house), allowed_hosts=settings.page_host_names),
+            create_service(
+                _parts(house),
+                allowed_hosts=settings.page_host_names,
+                workers=settings.answers_at_once,
+            ),
             settings,
             host=host,
             port=settings.service_port,

@@ -70,6 +70,25 @@ class Settings(BaseSettings):
     model_off: bool = Field(
         default=False, description="Answer in the documents' own words, without a model."
     )
+    model_context: int = Field(
+        0, ge=0, description="The model's window in tokens; 0 asks the model server."
+    )
+    model_silence_seconds: int = Field(
+        60, ge=1, description="Longest silence of the model before it counts as away."
+    )
+    quotes_only: bool = Field(
+        default=False, description="Answer in the documents' own words, whatever is asked for."
+    )
+    quotes_only_sources: str = Field(
+        "", description="Sources that are only quoted and never shown to a model, with commas."
+    )
+    prompt_tokens: int = Field(
+        1_500, ge=128, description="Most tokens of passages that a model is given."
+    )
+    answer_seconds: int = Field(180, ge=1, description="Time a model may take for an answer.")
+    answers_at_once: int = Field(
+        4, ge=1, description="Answers worded at the same time; further questions wait in turn."
+    )
     model_environment: str = Field(
         "", description="Python environment of the model server; .venv-model in the checkout."
     )
@@ -328,6 +347,12 @@ class Settings(BaseSettings):
     def page_host_names(self) -> tuple[str, ...]:
         """The names under which browsers may reach the page."""
         return tuple(listed(self.host_names))
+
+    @property
+    def only_quoted_sources(self) -> frozenset[str]:
+        """Names of the sources that no model is shown anything of."""
+        names = self.quotes_only_sources.split(",")
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def marking_levels(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Answers that are made behind the page: a few at a time, a bounded number waiting.
+"""Answers that are made behind the page: a few at a time, everybody in turn.
 
 The events of an answer go to the store; closing the page changes nothing, stopping does.
 """
@@ -8,33 +8,66 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from typing import Final
 
+from audit.entries import Entry
 from audit.errors import AuditUnavailable
 from audit.events import AnswerGiven, Event, QuestionRefused
 from audit.log import AuditLog
 from corpus.access import Principal
 from corpus.errors import CorpusError
-from rag.assistant import Assistant, RestsOn
-from rag.contract import Answer, DraftDelta, Outcome, Step, Turn
-from rag.conversations import Conversations
-from rag.errors import ModelBusy, RagError
+from rag.asked import is_reply
+from rag.assistant import Assistant, Happened, RestsOn
+from rag.contract import Answer, DraftDelta, Outcome, SentenceChecked, Step, Turn, Waiting
+from rag.conversations import Asked, Conversations
+from rag.errors import RagError
 from rag.following import stand_alone
+from rag.waiting import USUAL_MOST, FairQueue
 
 log = logging.getLogger("rag.answering")
 
 USUAL_WORKERS: Final = 4
-USUAL_WAITING: Final = 16
+USUAL_WAITING: Final = USUAL_MOST
+QUOTING_WORKERS: Final = 2
+"""Questions that no model words do not wait behind those that one does."""
 
 DRAFT_INTERVAL_SECONDS: Final = 0.1
 """Pieces of a draft closer together than this are stored, and shown, as one."""
 
 INTERRUPTED: Final = "This answer was interrupted by a restart. Ask the question again."
+STOPPED_WAITING: Final = "Stopped before its turn came."
 UNEXPECTED: Final = (
     "Something went wrong while answering. Ask again; if it happens again, tell the administrator."
 )
+
+Listener = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A question that waits or is being answered.
+
+    Attributes:
+        turn: Its turn.
+        asker: Who asks.
+        asked_as: What it was understood to ask; empty where it is plain.
+        quotes_only: No model is wanted.
+        may_ask_back: It may be answered with a question.
+        accepted: Where it stands on record.
+        stop: Set to end its answer.
+        context: What was known of the request.
+    """
+
+    turn: Turn
+    asker: Principal
+    asked_as: str
+    quotes_only: bool
+    may_ask_back: bool
+    accepted: Entry
+    stop: threading.Event
+    context: Context
 
 
 class Answering:
@@ -44,7 +77,7 @@ class Answering:
         assistant: Makes the answers.
         conversations: Where turns and their events are kept.
         record: Where a question that came to nothing is said to have ended.
-        workers: Answers made at the same time.
+        workers: Answers made at the same time with a model.
         waiting: Questions that may wait for a worker; one more is refused as busy.
         monotonic: Seconds from any start, never running backwards.
     """
@@ -63,11 +96,19 @@ class Answering:
         self._conversations = conversations
         self._record = record
         self._monotonic = monotonic
-        self._places = threading.BoundedSemaphore(workers + waiting)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
+        self._worded: FairQueue[_Question] = FairQueue(workers, most=waiting)
+        self._quoted: FairQueue[_Question] = FairQueue(QUOTING_WORKERS, most=waiting)
+        self._lanes = (self._worded, self._quoted)
         self._stops: dict[str, threading.Event] = {}
+        self._listeners: dict[str, list[Listener]] = {}
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(lane,), name=f"answer-{number}", daemon=True)
+            for lane in self._lanes
+            for number in range(lane.places)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def ask(
         self,
@@ -79,7 +120,7 @@ class Answering:
         instead_of: str | None = None,
         earlier: Sequence[str] | None = None,
     ) -> Turn:
-        """Start a turn and return it, running.
+        """Start a turn and return it, running; the question is on record then.
 
         Args:
             question: As asked.
@@ -93,68 +134,141 @@ class Answering:
         Raises:
             ModelBusy: Too many questions wait already.
             NotFound: The asker has no such conversation.
+            RecordUnavailable: It cannot be put on record, so it is not answered.
         """
-        if self._closed.is_set() or not self._places.acquire(blocking=False):
-            raise ModelBusy("Too many questions are waiting for an answer. Ask again in a minute.")
+        worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
+        lane = self._worded if worded else self._quoted
+        lane.require_room(asker.name)
+        turn = self._conversations.start_turn(
+            asker.name, question, conversation_id, instead_of=instead_of
+        )
+        if earlier is None:
+            before = self._conversations.asked_before(turn)
+        else:
+            before = [Asked(one) for one in earlier]
+        sought, answers_back = _sought(question, before)
         try:
-            turn = self._conversations.start_turn(
-                asker.name, question, conversation_id, instead_of=instead_of
+            accepted = self._assistant.accept(
+                question, asker, turn_id=turn.turn_id, conversation_id=turn.conversation_id
             )
-            if earlier is None:
-                earlier = self._conversations.questions_before(turn)
-            sought = stand_alone(question, earlier)
-            asked_as = sought if sought != question else ""
-            with self._lock:
-                self._stops[turn.turn_id] = threading.Event()
-            run = copy_context().run
-            self._pool.submit(
-                run, self._run, turn, asker, asked_as=asked_as, quotes_only=quotes_only
-            )
-        except BaseException:
-            self._places.release()
+        except RagError as error:
+            self._conversations.finish(turn.turn_id, failed(str(error)))
             raise
+        stop = threading.Event()
+        with self._lock:
+            self._stops[turn.turn_id] = stop
+        waiting = _Question(
+            turn=turn,
+            asker=asker,
+            asked_as=sought if sought != question else "",
+            quotes_only=quotes_only,
+            may_ask_back=not answers_back,
+            accepted=accepted,
+            stop=stop,
+            context=copy_context(),
+        )
+        lane.put(turn.turn_id, asker.name, waiting)
         return turn
 
     def stop(self, turn_id: str) -> None:
-        """Ask a running answer to end soon; a turn that is done stays as it is."""
+        """Ask an answer to end soon, or take it out of the queue; one that is done stays."""
         with self._lock:
             flag = self._stops.get(turn_id)
-        if flag is not None:
-            flag.set()
+        if flag is None:
+            return
+        flag.set()
+        for lane in self._lanes:
+            if (question := lane.remove(turn_id)) is not None:
+                stopped = Answer(
+                    outcome=Outcome.STOPPED,
+                    sentences=[],
+                    citations=[],
+                    passages=[],
+                    reason=STOPPED_WAITING,
+                )
+                self._end_unanswered(question, "stopped", stopped)
+
+    def waiting(self, turn_id: str) -> Waiting | None:
+        """Return a turn's place in the queue; None where it does not wait."""
+        for lane in self._lanes:
+            if (found := lane.place_of(turn_id)) is not None:
+                place, seconds = found
+                return Waiting(place=place, seconds=None if seconds is None else round(seconds))
+        return None
+
+    def numbers(self) -> tuple[int, int]:
+        """Return how many questions are being answered and how many wait."""
+        counted = [lane.numbers() for lane in self._lanes]
+        return sum(running for running, _ in counted), sum(waiting for _, waiting in counted)
+
+    def listen(self, turn_id: str, listener: Listener) -> Listener:
+        """Have somebody told when something happened to a turn; returns what ends it.
+
+        The listener is called in the thread that answers, so it must be quick.
+        """
+        with self._lock:
+            self._listeners.setdefault(turn_id, []).append(listener)
+
+        def end() -> None:
+            with self._lock:
+                left = [one for one in self._listeners.get(turn_id, []) if one is not listener]
+                if left:
+                    self._listeners[turn_id] = left
+                else:
+                    self._listeners.pop(turn_id, None)
+
+        return end
 
     def close(self) -> None:
-        """Stop all answers and wait until they have ended."""
-        self._closed.set()
+        """Stop all answers and wait until they have ended; what waits is interrupted."""
+        left = [question for lane in self._lanes for question in lane.close()]
         with self._lock:
             flags = list(self._stops.values())
         for flag in flags:
             flag.set()
-        self._pool.shutdown(wait=True)
+        for question in left:
+            self._end_unanswered(question, "interrupted", failed(INTERRUPTED))
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self, turn: Turn, asker: Principal, *, asked_as: str, quotes_only: bool) -> None:
+    def _serve(self, lane: FairQueue[_Question]) -> None:
+        while (taken := lane.take()) is not None:
+            person, question = taken
+            self._tell_those_waiting()
+            started = self._monotonic()
+            question.context.run(self._run, question)
+            lane.done(person, self._monotonic() - started)
+
+    def _run(self, question: _Question) -> None:
+        turn_id = question.turn.turn_id
         try:
-            answer = self._answer(turn, asker, asked_as=asked_as, quotes_only=quotes_only)
-            self._conversations.finish(turn.turn_id, answer)
+            self._finish(turn_id, self._answer(question))
         except Exception as error:  # noqa: BLE001 - the worker loop
-            _log_without_text("turn.not_kept", turn.turn_id, error)
+            _log_without_text("turn.not_kept", turn_id, error)
         finally:
             with self._lock:
-                self._stops.pop(turn.turn_id, None)
-            self._places.release()
+                self._stops.pop(turn_id, None)
+            self._tell(turn_id)
 
-    def _answer(self, turn: Turn, asker: Principal, *, asked_as: str, quotes_only: bool) -> Answer:
-        stop = self._stops[turn.turn_id]
-        writer = _EventWriter(turn.turn_id, self._conversations, stop, self._monotonic)
+    def _finish(self, turn_id: str, answer: Answer) -> None:
+        self._conversations.finish(turn_id, answer)
+        self._tell(turn_id)
+
+    def _answer(self, question: _Question) -> Answer:
+        turn, asker = question.turn, question.asker
+        writer = _EventWriter(self._append, turn.turn_id, question.stop, self._monotonic)
         try:
             answer = self._assistant.answer(
                 turn.question,
                 asker,
                 turn_id=turn.turn_id,
                 conversation_id=turn.conversation_id,
-                asked_as=asked_as,
-                quotes_only=quotes_only,
+                asked_as=question.asked_as,
+                quotes_only=question.quotes_only,
+                may_ask_back=question.may_ask_back,
+                accepted=question.accepted,
                 progress=lambda happened: self._note(turn.turn_id, happened, writer),
-                stopped=stop.is_set,
+                stopped=question.stop.is_set,
             )
             writer.flush()
         except (RagError, AuditUnavailable, CorpusError) as error:
@@ -165,13 +279,40 @@ class Answering:
             return self._fail(turn, asker, error, UNEXPECTED, shown=writer.draft)
         return answer
 
-    def _note(
-        self, turn_id: str, happened: Step | DraftDelta | RestsOn, writer: "_EventWriter"
-    ) -> None:
+    def _note(self, turn_id: str, happened: Happened, writer: "_EventWriter") -> None:
         if isinstance(happened, RestsOn):
             self._conversations.rest(turn_id, happened.versions)
         else:
             writer.write(happened)
+
+    def _append(self, turn_id: str, happened: Step | DraftDelta | SentenceChecked) -> bool:
+        kept = self._conversations.append(turn_id, happened)
+        self._tell(turn_id)
+        return kept
+
+    def _tell(self, turn_id: str) -> None:
+        with self._lock:
+            listeners = list(self._listeners.get(turn_id, ()))
+        for listener in listeners:
+            listener()
+
+    def _tell_those_waiting(self) -> None:
+        """Tell all who listen: places in the queue have changed."""
+        with self._lock:
+            listeners = [one for own in self._listeners.values() for one in own]
+        for listener in listeners:
+            listener()
+
+    def _end_unanswered(self, question: _Question, reason: str, answer: Answer) -> None:
+        """Put on record that a question never had its turn, and show it."""
+        turn_id = question.turn.turn_id
+        try:
+            self._record.append(ended(question.asker.name, turn_id, reason, ""))
+        except AuditUnavailable:
+            log.warning("turn.end_not_recorded turn_id=%s", turn_id)
+        with self._lock:
+            self._stops.pop(turn_id, None)
+        self._finish(turn_id, answer)
 
     def _fail(
         self, turn: Turn, asker: Principal, error: Exception, reason: str, *, shown: str
@@ -186,6 +327,14 @@ class Answering:
             # Nothing is shown either way; the question's end is missing like what follows.
             log.warning("turn.end_not_recorded turn_id=%s", turn.turn_id)
         return failed(reason)
+
+
+def _sought(question: str, before: Sequence[Asked]) -> tuple[str, bool]:
+    """Return a question as it is searched for, and whether it replies to what was asked back."""
+    if before and before[-1].unclear and is_reply(question):
+        return f"{before[-1].question.rstrip(' ?.!')}: {question.strip()}", True
+    again = bool(before) and before[-1].unclear
+    return stand_alone(question, [one.question for one in before if not one.unclear]), again
 
 
 def ended(person: str, turn_id: str, reason: str, shown: str) -> Event:
@@ -222,13 +371,13 @@ class _EventWriter:
 
     def __init__(
         self,
+        append: Callable[[str, Step | DraftDelta | SentenceChecked], bool],
         turn_id: str,
-        conversations: Conversations,
         stop: threading.Event,
         monotonic: Callable[[], float],
     ) -> None:
+        self._keep = append
         self._turn_id = turn_id
-        self._conversations = conversations
         self._stop = stop
         self._monotonic = monotonic
         self._pieces: list[str] = []
@@ -240,9 +389,9 @@ class _EventWriter:
         """What of the draft was stored, and so may have been seen."""
         return "".join(self._shown)
 
-    def write(self, happened: Step | DraftDelta) -> None:
-        """Append a step at once, a piece of the draft when it is time."""
-        if isinstance(happened, Step):
+    def write(self, happened: Step | DraftDelta | SentenceChecked) -> None:
+        """Append a step or a sentence at once, a piece of the draft when it is time."""
+        if not isinstance(happened, DraftDelta):
             self.flush()
             self._append(happened)
             return
@@ -259,9 +408,9 @@ class _EventWriter:
             self._pieces.clear()
             self._written_at = self._monotonic()
 
-    def _append(self, happened: Step | DraftDelta) -> None:
+    def _append(self, happened: Step | DraftDelta | SentenceChecked) -> None:
         # Not kept means that the conversation was deleted: nobody waits for this answer.
-        if not self._conversations.append(self._turn_id, happened):
+        if not self._keep(self._turn_id, happened):
             self._stop.set()
 
 

@@ -1,11 +1,12 @@
 """Answer a question: record, retrieve, authorise, draft, check, record, and only then show."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Final
 
 from audit.circumstances import within
 from audit.entries import Entry
@@ -13,56 +14,76 @@ from audit.errors import AuditUnavailable
 from audit.events import (
     AccessDenied,
     AnswerGiven,
-    CitationGiven,
     Event,
-    PassageRead,
     PassagesRead,
     QuestionAsked,
     QuestionRefused,
+    SentenceBacked,
 )
 from audit.log import AuditLog
 from corpus.access import AuthorizedChunk, Gate, Principal
 from corpus.catalog import Catalog
-from corpus.documents import Box, VersionId, line_boxes
+from corpus.documents import VersionId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
+from rag.asked import (
+    Doubt,
+    Part,
+    doubt_before_search,
+    doubt_between_documents,
+    parts_of,
+    rivals_of,
+)
 from rag.citations import CheckedSentence, Quote, check_draft
 from rag.contract import (
     Answer,
-    Citation,
     DraftDelta,
-    FoundBy,
-    Mark,
     Outcome,
     Passage,
+    QuotesBecause,
     SearchResult,
     Sentence,
+    SentenceChecked,
     Step,
     Timings,
 )
+from rag.drafting import Begun, Drafted, Drafter, Hooks
 from rag.editions import Settled, settle
-from rag.errors import ModelBusy, ModelUnavailable, RecordUnavailable
-from rag.evidence import (
-    Evidence,
-    EvidenceFinder,
-    is_sufficient,
-    passage_match,
-    worth_quoting,
-)
+from rag.errors import RecordUnavailable
+from rag.evidence import Evidence, EvidenceFinder, is_sufficient, worth_quoting
 from rag.fusion import DEFAULT, Weights
-from rag.generation import SEED, TEMPERATURE, ModelServer
+from rag.generation import SEED, TEMPERATURE, Message, ModelServer
 from rag.judging import Weigh
-from rag.prompting import PROMPT_TEMPLATE_SHA256, build_messages, passages_for_prompt
-from rag.ranking import Found
+from rag.prompting import (
+    LEAST_ROOM,
+    PROMPT_TEMPLATE_SHA256,
+    SYSTEM_TEXT,
+    USUAL_ROOM,
+    PromptPassage,
+    StableOrder,
+    build_messages,
+    passages_for_prompt,
+    room_for_passages,
+)
 from rag.reranking import Reranker
-from rag.retrieval import Retriever
+from rag.retrieval import Candidate, Retriever
+from rag.showing import (
+    Citer,
+    Read,
+    citations_given,
+    found_by,
+    passage_of,
+    passages_of,
+    passages_read,
+    reading_text,
+)
 from rag.wording import Span
 
 PASSAGES = 6
+PASSAGES_PER_FURTHER_PART = 2
 MAXIMUM_ANSWER_TOKENS = 160
-FURTHER_PAGES_OF_A_CHUNK = 3
-"""Pages after its first one that a chunk of at most 200 words may reach."""
+USUAL_SECONDS: Final = 180.0
 
 CHECKED_AGAIN_SECONDS = 0.2
 """While a draft is written, rights are looked at again this often."""
@@ -77,7 +98,25 @@ class RestsOn:
     versions: frozenset[VersionId]
 
 
-Progress = Callable[[Step | DraftDelta | RestsOn], None]
+@dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """What a site lays down for its answers.
+
+    Attributes:
+        quotes_only: No model words anything.
+        quotes_only_sources: Names of sources of which no model is shown anything.
+        prompt_tokens: Of all passages of a prompt together, at most.
+        seconds: Time for a draft; what is backed by then is the answer.
+    """
+
+    quotes_only: bool = False
+    quotes_only_sources: frozenset[str] = frozenset()
+    prompt_tokens: int = USUAL_ROOM
+    seconds: float = USUAL_SECONDS
+
+
+Happened = Step | DraftDelta | SentenceChecked | RestsOn
+Progress = Callable[[Happened], None]
 Stopped = Callable[[], bool]
 Current = Callable[[Principal], Principal | None]
 
@@ -89,18 +128,24 @@ def _unchanged(principal: Principal) -> Principal:
 WITHHELD = "This answer is withheld: you may no longer read a document that it rests on."
 NOT_COVERED = "The documents you may read do not answer this."
 MODEL_AWAY = "The model is away, so this is in the documents' own words."
+MODEL_BUSY = "The model had no seat free for too long, so this is in the documents' own words."
+MODEL_LATE = "The model took too long, so this is in the documents' own words."
+UNFINISHED = "The model did not finish its draft, so this may be incomplete."
+MISSING = "Your documents do not answer this part: "
+TOO_LONG = "The question fills the model's window, so this is in the documents' own words."
+KEPT_FROM_MODEL = "These documents are only ever quoted here, never put into a model's words."
+EQUAL_STANDING = "Documents of equal standing say different things about this."
 NOTHING_BACKED = (
     "Nothing in the model's draft was backed by the documents, so these are their own words."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A passage that the gate has let through, with its score."""
-
-    chunk: AuthorizedChunk
-    score: float
-    found: Found
+NOTES: Final[dict[QuotesBecause, str]] = {
+    "away": MODEL_AWAY,
+    "busy": MODEL_BUSY,
+    "late": MODEL_LATE,
+    "too_long": TOO_LONG,
+    "source": KEPT_FROM_MODEL,
+    "unbacked": NOTHING_BACKED,
+}
 
 
 @dataclass(slots=True)
@@ -117,6 +162,11 @@ class _Stopwatch:
         """Return milliseconds since the start."""
         return (time.perf_counter() - self.started) * 1_000
 
+    def note_first_token(self) -> None:
+        """Note that the first piece of the draft is there."""
+        if self.first_token is None:
+            self.first_token = self.elapsed()
+
     def timings(self) -> Timings:
         """Return them as they go over the wire."""
         return Timings(
@@ -129,14 +179,37 @@ class _Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drafted:
-    text: str
-    model: str
-    note: str = ""
-    stopped: bool = False
-    withheld: bool = False
-    prompt: str = ""
-    broken_off: str = ""
+class _Asking:
+    """One question being answered.
+
+    Attributes:
+        question: As asked.
+        sought: The same, made to stand alone.
+        asker: Who asks.
+        turn_id: Its turn.
+        conversation_id: Where it stands.
+        quotes_only: No model is wanted.
+        may_ask_back: It may be answered with a question.
+        progress: Told what happens.
+        stopped: Whether it was stopped.
+        watch: How long it takes.
+    """
+
+    question: str
+    sought: str
+    asker: Principal
+    turn_id: str
+    conversation_id: str
+    quotes_only: bool
+    may_ask_back: bool
+    progress: Progress
+    stopped: Stopped
+    watch: _Stopwatch
+
+    @property
+    def asked_as(self) -> str:
+        """What a follow-up was understood to ask; empty where it stands alone."""
+        return self.sought if self.sought != self.question else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +221,51 @@ class _Reading:
         denied: How many candidates it kept back.
     """
 
-    passages: list[_Read]
+    passages: list[Read]
     denied: int
+
+    @property
+    def chunks(self) -> list[AuthorizedChunk]:
+        """The chunks alone."""
+        return [each.chunk for each in self.passages]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A part of a question and what the passages say to it.
+
+    Attributes:
+        part: What is asked.
+        evidence: Best first.
+        settled: What would be quoted; empty where the evidence does not suffice.
+    """
+
+    part: Part
+    evidence: list[Evidence]
+    settled: Settled
+
+    @property
+    def spans(self) -> set[tuple[int, Span]]:
+        """Where what would be quoted stands."""
+        return {(found.passage, found.span) for found in self.settled.evidence}
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What a model is given.
+
+    Attributes:
+        messages: As sent.
+        passages: What they quote, in their order.
+    """
+
+    messages: list[Message]
+    passages: list[PromptPassage]
+
+    @property
+    def text(self) -> str:
+        """As it goes on record."""
+        return json.dumps(self.messages, ensure_ascii=False, sort_keys=True)
 
 
 class _StillReadable:
@@ -194,6 +310,7 @@ class Assistant:
         weights: Of the ingredients of retrieval, as the site has adapted them.
         current: Returns somebody with the groups of this moment; None when they may no longer
             ask at all.
+        rules: What the site lays down.
     """
 
     def __init__(
@@ -211,6 +328,7 @@ class Assistant:
         reranker: Reranker | None = None,
         weights: Weights = DEFAULT,
         current: Current = _unchanged,
+        rules: AnswerRules = AnswerRules(),
     ) -> None:
         self._catalog = catalog
         self._gate = gate
@@ -220,6 +338,8 @@ class Assistant:
         self._model = model
         self._record = record
         self._current = current
+        self._rules = rules
+        self._order = StableOrder()
         self._retriever = Retriever(
             catalog=catalog,
             gate=gate,
@@ -230,6 +350,21 @@ class Assistant:
             reranker=reranker,
             weights=weights,
         )
+
+    def accept(
+        self, question: str, asker: Principal, *, turn_id: str, conversation_id: str
+    ) -> Entry:
+        """Put a question on record, before it waits for anything.
+
+        Raises:
+            RecordUnavailable: It must not be answered.
+        """
+        self._require_record()
+        return self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+
+    def words_with_a_model(self, *, quotes_only: bool) -> bool:
+        """Say whether a question is one that a model words the answer of."""
+        return self._model is not None and not quotes_only and not self._rules.quotes_only
 
     def answer(
         self,
@@ -242,68 +377,58 @@ class Assistant:
         progress: Progress,
         stopped: Stopped,
         asked_as: str = "",
+        may_ask_back: bool = True,
+        accepted: Entry | None = None,
     ) -> Answer:
         """Return what may be shown as the answer; it is on record when this returns.
 
-        `asked_as` is the question made to stand alone; empty where it does.
+        Args:
+            question: As asked.
+            asker: Who asks.
+            turn_id: Its turn.
+            conversation_id: Where it stands.
+            quotes_only: Leave the model out.
+            progress: Told what happens; a sentence it is told as firm is on record.
+            stopped: Whether it was stopped.
+            asked_as: The question made to stand alone; empty where it does.
+            may_ask_back: Whether it may be answered with a question, which is done once.
+            accepted: Where it stands on record; None puts it there first.
 
         Raises:
             RecordUnavailable: Nothing was answered, and nothing may be shown.
         """
-        watch = _Stopwatch(time.perf_counter())
-        self._require_record()
-        asked = self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
-        progress(Step(name="searching", text="Searching the documents you may read"))
-        sought = asked_as or question
-        reading = self._read(sought, asker)
-        read = reading.passages
-        watch.retrieve = watch.elapsed()
-        retrieved = self._append(
-            self._passages_read(asker, turn_id, reading, rewritten=asked_as), after=asked
-        )
-        chunks = [each.chunk for each in read]
-        still = _StillReadable(self._gate, self._current, asker, chunks)
-        progress(RestsOn(frozenset(chunk.found.version_id for chunk in chunks)))
-        evidence = self._evidence.find(sought, chunks)
-        passages = _passages(read, evidence)
-        if not is_sufficient(evidence):
-            if not still.now():
-                return self._withhold(asker, turn_id, watch, after=retrieved)
-            refused = self._refuse(asker, turn_id, passages, watch, after=retrieved)
-            return refused.model_copy(update={"asked_as": asked_as})
-        progress(Step(name="reading", text=_reading_text(read)))
-        drafted = self._draft(
-            sought,
-            chunks,
+        asking = _Asking(
+            question=question,
+            sought=asked_as or question,
+            asker=asker,
+            turn_id=turn_id,
+            conversation_id=conversation_id,
             quotes_only=quotes_only,
+            may_ask_back=may_ask_back,
             progress=progress,
             stopped=stopped,
-            still_readable=still.lately,
-            watch=watch,
+            watch=_Stopwatch(time.perf_counter()),
         )
-        if drafted.text and not drafted.withheld:
-            progress(Step(name="checking", text="Checking every sentence against the passages"))
-        before_check = watch.elapsed()
-        answer = self._checked(drafted, chunks, passages, evidence)
-        watch.check = watch.elapsed() - before_check
-        # The last look at rights before the answer is on record and final.
-        if drafted.withheld or not still.now():
-            return self._withhold(asker, turn_id, watch, after=retrieved)
-        more = {"timings": watch.timings(), "asked_as": asked_as}
-        return self._give(asker, turn_id, answer.model_copy(update=more), drafted, after=retrieved)
+        if accepted is None:
+            accepted = self.accept(
+                question, asker, turn_id=turn_id, conversation_id=conversation_id
+            )
+        if may_ask_back and not asked_as and (doubt := doubt_before_search(question, ())):
+            return self._ask_back(asking, doubt, [], after=accepted)
+        answer = self._search_and_answer(asking, after=accepted)
+        return answer.model_copy(update={"asked_as": asking.asked_as})
 
     def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
         """Return the passages that fit a question best, without generating; it is on record."""
         watch = _Stopwatch(time.perf_counter())
         self._require_record()
         asked = self._append(QuestionAsked(asker.name, "", "", question))
-        reading = self._read(question, asker, limit=limit)
-        read = reading.passages
+        reading = self._read([question], asker, limit=limit)
         self._append(self._passages_read(asker, "", reading), after=asked)
         watch.retrieve = watch.elapsed()
         passages = [
-            _passage(each.chunk, each.score).model_copy(update={"found_by": _found_by(each.found)})
-            for each in read
+            passage_of(each.chunk, each.score).model_copy(update={"found_by": found_by(each.found)})
+            for each in reading.passages
         ]
         return SearchResult(
             passages=passages,
@@ -311,13 +436,133 @@ class Assistant:
             marking=self._catalog.highest_marking([passage.marking for passage in passages]),
         )
 
-    def _read(self, question: str, asker: Principal, *, limit: int = PASSAGES) -> _Reading:
-        found = self._retriever.retrieve(question, visible_to=asker, limit=limit + SPARE)
-        candidates = {candidate.chunk.chunk_id: candidate for candidate in found}
-        authorized = self._gate.authorize(asker, [candidate.chunk for candidate in found])
-        chosen = [(chunk, candidates[chunk.found.chunk_id]) for chunk in authorized[:limit]]
-        passed = [_Read(chunk, candidate.score, candidate.found) for chunk, candidate in chosen]
-        return _Reading(passed, denied=len(found) - len(authorized))
+    def _search_and_answer(self, asking: _Asking, *, after: Entry) -> Answer:
+        asking.progress(Step(name="searching", text="Searching the documents you may read"))
+        whole = Part(asking.question, asking.sought)
+        parts = [whole] if asking.asked_as else parts_of(asking.question)
+        sought = list(dict.fromkeys([asking.sought, *(part.sought for part in parts)]))
+        limit = PASSAGES + PASSAGES_PER_FURTHER_PART * (len(parts) - 1)
+        reading = self._read(sought, asking.asker, limit=limit)
+        asking.watch.retrieve = asking.watch.elapsed()
+        retrieved = self._append(
+            self._passages_read(asking.asker, asking.turn_id, reading, rewritten=asking.asked_as),
+            after=after,
+        )
+        chunks = reading.chunks
+        worded = self._begin(asking, chunks)
+        with worded:
+            return self._decide_and_word(asking, parts, reading, worded, after=retrieved)
+
+    def _begin(self, asking: _Asking, chunks: list[AuthorizedChunk]) -> "_Worded":
+        """Send the model its prompt at once: it reads while it is decided what may be said.
+
+        Nothing it writes is shown, or kept, before that is decided.
+        """
+        prompt, because = self._prompt(asking, chunks)
+        if prompt is None or self._model is None:
+            return _Worded(None, None, None, because)
+        drafter = Drafter(
+            self._model, maximum_tokens=MAXIMUM_ANSWER_TOKENS, seconds=self._rules.seconds
+        )
+        return _Worded(prompt, drafter, drafter.begin(prompt.messages), because)
+
+    def _decide_and_word(
+        self,
+        asking: _Asking,
+        parts: list[Part],
+        reading: _Reading,
+        worded: "_Worded",
+        *,
+        after: Entry,
+    ) -> Answer:
+        chunks, retrieved = reading.chunks, after
+        still = _StillReadable(self._gate, self._current, asking.asker, chunks)
+        asking.progress(RestsOn(frozenset(chunk.found.version_id for chunk in chunks)))
+        decided = [self._decide(part, chunks) for part in parts]
+        evidence = [found for each in decided for found in each.evidence]
+        passages = passages_of(reading.passages, evidence)
+        answered = [each for each in decided if each.settled.evidence]
+        if not answered:
+            if not still.now():
+                return self._withhold(asking, after=retrieved)
+            return self._refuse(asking, passages, after=retrieved)
+        if len(decided) == 1 and (
+            doubt := doubt_between_documents(asking.sought, decided[0].evidence, chunks)
+        ):
+            if asking.may_ask_back and still.now():
+                return self._ask_back(asking, doubt, passages, after=retrieved)
+            rivals = tuple(rivals_of(decided[0].evidence, chunks))
+            answered = [
+                replace(decided[0], settled=Settled(rivals, conflict=True, note=EQUAL_STANDING))
+            ]
+        missing = [each.part.text for each in decided if not each.settled.evidence]
+        asking.progress(Step(name="reading", text=reading_text(reading.passages)))
+        making = _Making(
+            asking=asking,
+            chunks=chunks,
+            answered=answered,
+            still=still,
+            citer=Citer(self._catalog, chunks),
+            after=retrieved,
+            append=self._append,
+            weigh=self._weigh,
+        )
+        return self._word(making, passages, missing, worded)
+
+    def _word(
+        self,
+        making: "_Making",
+        passages: list[Passage],
+        missing: list[str],
+        worded: "_Worded",
+    ) -> Answer:
+        """Have the answer worded, by the model where one may, and give it."""
+        asking, watch = making.asking, making.asking.watch
+        drafted = Drafted(because=self._quotes_because(making) or worded.because)
+        prompt = None if drafted.because else worded.prompt
+        if prompt is not None and worded.drafter is not None and worded.begun is not None:
+            asking.progress(Step(name="drafting", text="Writing a draft"))
+            before = watch.elapsed()
+            drafted = worded.drafter.draft(worded.begun, making.hooks(prompt.passages))
+            watch.generate = watch.elapsed() - before
+            if drafted.text and not drafted.withheld:
+                asking.progress(
+                    Step(name="checking", text="Checking every sentence against the passages")
+                )
+        before_check = watch.elapsed()
+        answer = making.answer(drafted, missing).model_copy(
+            update={
+                "passages": passages,
+                "marking": self._catalog.highest_marking(
+                    [chunk.found.marking for chunk in making.chunks]
+                ),
+            }
+        )
+        watch.check = watch.elapsed() - before_check
+        # The last look at rights before the answer is on record and final.
+        if drafted.withheld or not making.still.now():
+            return self._withhold(asking, after=making.after)
+        answer = answer.model_copy(update={"timings": watch.timings()})
+        return self._give(asking, answer, drafted, prompt, after=making.after)
+
+    def _read(self, sought: Sequence[str], asker: Principal, *, limit: int) -> _Reading:
+        """Return what may be read for the forms of a question, the best of each in turn."""
+        found = [
+            self._retriever.retrieve(each, visible_to=asker, limit=limit + SPARE) for each in sought
+        ]
+        candidates: dict[str, Candidate] = {}
+        for row in zip_longest(*found):
+            for one in row:
+                if one is not None:
+                    candidates.setdefault(one.chunk.chunk_id, one)
+        ordered = [one.chunk for one in candidates.values()][: limit + SPARE]
+        authorized = self._gate.authorize(asker, ordered)
+        passed = [
+            Read(chunk, one.score, one.found)
+            for chunk in authorized[:limit]
+            for one in (candidates[chunk.found.chunk_id],)
+        ]
+        return _Reading(passed, denied=len(ordered) - len(authorized))
 
     def _passages_read(
         self, asker: Principal, turn_id: str, reading: _Reading, *, rewritten: str = ""
@@ -325,157 +570,103 @@ class Assistant:
         return PassagesRead(
             asker.name,
             turn_id,
-            tuple(_passages_read(reading.passages)),
+            tuple(passages_read(reading.passages)),
             candidates_denied=reading.denied,
             embedding_sha256=self._fingerprint,
             rewritten=rewritten,
         )
 
-    def _draft(
-        self,
-        question: str,
-        chunks: Sequence[AuthorizedChunk],
-        *,
-        quotes_only: bool,
-        progress: Progress,
-        stopped: Stopped,
-        still_readable: Callable[[], bool],
-        watch: _Stopwatch,
-    ) -> _Drafted:
-        if quotes_only or self._model is None:
-            return _Drafted("", "")
-        progress(Step(name="drafting", text="Writing a draft"))
-        messages = build_messages(question, passages_for_prompt(chunks))
-        prompt = json.dumps(messages, ensure_ascii=False, sort_keys=True)
-        pieces: list[str] = []
-        before = watch.elapsed()
-        try:
-            name = self._model.name
-            reply = self._model.complete(messages, maximum_tokens=MAXIMUM_ANSWER_TOKENS)
-            for piece in reply:
-                if watch.first_token is None:
-                    watch.first_token = watch.elapsed()
-                pieces.append(piece)
-                if not still_readable():
-                    return _Drafted("", name, withheld=True)
-                progress(DraftDelta(text=piece))
-                if stopped():
-                    return _Drafted("".join(pieces), name, stopped=True, prompt=prompt)
-        except (ModelUnavailable, ModelBusy):
-            # What had been shown by then stays on record as a draft that came to nothing.
-            return _Drafted("", "", note=MODEL_AWAY, prompt=prompt, broken_off="".join(pieces))
-        finally:
-            watch.generate = watch.elapsed() - before
-        return _Drafted("".join(pieces), name, prompt=prompt)
+    def _decide(self, part: Part, chunks: Sequence[AuthorizedChunk]) -> _Decided:
+        """Say what the passages have to say to a part of a question, if it is enough."""
+        evidence = self._evidence.find(part.sought, chunks)
+        enough = is_sufficient(evidence)
+        settled = settle(worth_quoting(evidence), evidence, chunks) if enough else Settled(())
+        return _Decided(part, evidence, settled)
 
-    def _checked(
-        self,
-        drafted: _Drafted,
-        chunks: Sequence[AuthorizedChunk],
-        passages: list[Passage],
-        evidence: Sequence[Evidence],
-    ) -> Answer:
-        checked = check_draft(drafted.text, passages_for_prompt(chunks), self._weigh)
-        settled = settle(worth_quoting(evidence), evidence, chunks)
-        spans = {(found.passage, found.span) for found in settled.evidence}
-        kept = [
-            each
-            for each in checked
-            if each.quote and _speaks(each.quote, spans) and not settled.conflict
-        ]
-        outcome = Outcome.ANSWERED
-        if kept or drafted.stopped:
-            note, quotes, model = "", kept, drafted.model
-        else:
+    def _prompt(
+        self, asking: _Asking, chunks: list[AuthorizedChunk]
+    ) -> tuple[_Prompt | None, QuotesBecause]:
+        """Return what the model is given, or why it is given nothing."""
+        model = self._model
+        if asking.quotes_only or self._rules.quotes_only:
+            return None, "asked" if asking.quotes_only else "site"
+        if model is None or not chunks:
+            return None, "off" if model is None else ""
+        chosen = self._chosen(asking, chunks, model)
+        if not chosen:
+            return None, "too_long"
+        arranged = self._order.arrange(chosen, asking.conversation_id)
+        return _Prompt(build_messages(asking.sought, arranged), arranged), ""
+
+    def _chosen(
+        self, asking: _Asking, chunks: list[AuthorizedChunk], model: ModelServer
+    ) -> list[PromptPassage]:
+        """Return what of the passages fits the model's window; nothing where hardly any does."""
+        room = room_for_passages(
+            context=model.context_tokens,
+            reply=MAXIMUM_ANSWER_TOKENS,
+            question=model.count_tokens(asking.sought),
+            system=model.count_tokens(SYSTEM_TEXT),
+            most=self._rules.prompt_tokens,
+        )
+        if room < LEAST_ROOM:
+            return []
+        kept_back = frozenset(
+            place
+            for place, chunk in enumerate(chunks)
+            if chunk.found.source_name in self._rules.quotes_only_sources
+        )
+        return passages_for_prompt(chunks, room=room, count=model.count_tokens, leave_out=kept_back)
+
+    def _quotes_because(self, making: "_Making") -> QuotesBecause:
+        """Return why what was found may not be worded by a model; empty where it may."""
+        if making.conflict:
             # Where editions disagree no model may blend them: each speaks for itself.
-            note = drafted.note or (NOTHING_BACKED if drafted.text else "")
-            note = " ".join(part for part in (settled.note, note) if part)
-            quotes, model = _own_words(settled), ""
-            outcome = Outcome.CONFLICT if settled.conflict else Outcome.ANSWERED
-        citations, numbers = self._cite([each.quote for each in quotes if each.quote], chunks)
-        return Answer(
-            outcome=Outcome.STOPPED if drafted.stopped else outcome,
-            sentences=[
-                Sentence(
-                    text=each.text,
-                    citations=[numbers[each.quote]],
-                    quoted=each.verbatim or not model,
-                )
-                for each in quotes
-                if each.quote
-            ],
-            citations=citations,
-            passages=passages,
-            marking=self._catalog.highest_marking([chunk.found.marking for chunk in chunks]),
-            note=note,
-            struck=len(checked) - len(kept),
-            model=model,
-        )
+            return "conflict"
+        sources = {making.chunks[passage].found.source_name for passage, _ in making.spans}
+        return "source" if sources & self._rules.quotes_only_sources else ""
 
-    def _cite(
-        self, quotes: Sequence[Quote], chunks: Sequence[AuthorizedChunk]
-    ) -> tuple[list[Citation], dict[Quote, int]]:
-        numbers: dict[Quote, int] = {}
-        citations: list[Citation] = []
-        for quote in quotes:
-            if quote not in numbers:
-                numbers[quote] = len(numbers) + 1
-                citations.append(self._citation(numbers[quote], quote, chunks[quote.passage]))
-        return citations, numbers
-
-    def _citation(self, number: int, quote: Quote, chunk: AuthorizedChunk) -> Citation:
-        found = chunk.found
-        boxes: list[Box] = []
-        if (first_page := found.chunk.page) is not None:
-            words = self._catalog.words_of(
-                found.version_id,
-                first_page=first_page,
-                last_page=first_page + FURTHER_PAGES_OF_A_CHUNK,
-            )
-            boxes = line_boxes(words, quote.span.start, quote.span.end)
-        return Citation(
-            number=number,
-            document_id=found.document_id,
-            version_id=found.version_id,
-            version_number=found.version_number,
-            title=found.title,
-            path=found.path,
-            heading_path=list(found.chunk.heading_path),
-            page=boxes[0].page if boxes else None,
-            place=found.chunk.place,
-            start=quote.span.start,
-            end=quote.span.end,
-            quote=quote.text,
-            marking=found.marking,
-            marks=[Mark(**box._asdict()) for box in boxes],
-        )
-
-    def _withhold(
-        self, asker: Principal, turn_id: str, watch: _Stopwatch, *, after: Entry
+    def _ask_back(
+        self, asking: _Asking, doubt: Doubt, passages: list[Passage], *, after: Entry
     ) -> Answer:
-        self._append(AccessDenied(asker.name, f"the answer to question {turn_id}"), after=after)
-        milliseconds = round(watch.elapsed())
-        self._append(QuestionRefused(asker.name, turn_id, "access_lost", milliseconds), after=after)
+        told = " / ".join([doubt.asks, *doubt.choices])
+        self._append(
+            QuestionRefused(
+                asking.asker.name,
+                asking.turn_id,
+                f"unclear: {told}",
+                round(asking.watch.elapsed()),
+            ),
+            after=after,
+        )
+        return Answer(
+            outcome=Outcome.UNCLEAR,
+            sentences=[],
+            citations=[],
+            passages=passages,
+            marking=self._catalog.highest_marking([passage.marking for passage in passages]),
+            asks=doubt.asks,
+            choices=list(doubt.choices),
+            timings=asking.watch.timings(),
+        )
+
+    def _withhold(self, asking: _Asking, *, after: Entry) -> Answer:
+        person, turn_id = asking.asker.name, asking.turn_id
+        self._append(AccessDenied(person, f"the answer to question {turn_id}"), after=after)
+        milliseconds = round(asking.watch.elapsed())
+        self._append(QuestionRefused(person, turn_id, "access_lost", milliseconds), after=after)
         return Answer(
             outcome=Outcome.REFUSED,
             sentences=[],
             citations=[],
             passages=[],
             reason=WITHHELD,
-            timings=watch.timings(),
+            timings=asking.watch.timings(),
         )
 
-    def _refuse(
-        self,
-        asker: Principal,
-        turn_id: str,
-        passages: list[Passage],
-        watch: _Stopwatch,
-        *,
-        after: Entry,
-    ) -> Answer:
-        milliseconds = round(watch.elapsed())
-        refused = QuestionRefused(asker.name, turn_id, "no_evidence", milliseconds)
+    def _refuse(self, asking: _Asking, passages: list[Passage], *, after: Entry) -> Answer:
+        milliseconds = round(asking.watch.elapsed())
+        refused = QuestionRefused(asking.asker.name, asking.turn_id, "no_evidence", milliseconds)
         self._append(refused, after=after)
         return Answer(
             outcome=Outcome.REFUSED,
@@ -484,35 +675,31 @@ class Assistant:
             passages=passages,
             marking=self._catalog.highest_marking([passage.marking for passage in passages]),
             reason=NOT_COVERED,
-            timings=watch.timings(),
+            timings=asking.watch.timings(),
         )
 
     def _give(
-        self, asker: Principal, turn_id: str, answer: Answer, drafted: _Drafted, *, after: Entry
+        self,
+        asking: _Asking,
+        answer: Answer,
+        drafted: Drafted,
+        prompt: _Prompt | None,
+        *,
+        after: Entry,
     ) -> Answer:
-        asked_of_a_model = bool(drafted.prompt)
+        asked_of_a_model = prompt is not None
         self._append(
             AnswerGiven(
-                person=asker.name,
-                turn_id=turn_id,
+                person=asking.asker.name,
+                turn_id=asking.turn_id,
                 outcome=answer.outcome.value,
                 answer=" ".join(sentence.text for sentence in answer.sentences),
-                citations=tuple(
-                    CitationGiven(
-                        each.number,
-                        each.document_id,
-                        each.version_id,
-                        each.start,
-                        each.end,
-                        each.quote,
-                    )
-                    for each in answer.citations
-                ),
+                citations=citations_given(answer.citations),
                 model=answer.model,
                 struck=answer.struck,
                 milliseconds=round(answer.timings.total or 0),
                 draft=drafted.text or drafted.broken_off,
-                prompt=drafted.prompt,
+                prompt=prompt.text if prompt is not None else "",
                 prompt_template_sha256=PROMPT_TEMPLATE_SHA256 if asked_of_a_model else "",
                 temperature=TEMPERATURE if asked_of_a_model else None,
                 seed=SEED if asked_of_a_model else None,
@@ -535,6 +722,158 @@ class Assistant:
             known["parent"] = str(after.envelope["id"])
         with within(**known), _refusing():
             return self._record.append(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """What a model is at, or why it is at nothing; ending the block drops what it wrote.
+
+    Attributes:
+        prompt: What it was given.
+        drafter: Who makes a draft of its reply.
+        begun: The reply.
+        because: Why there is none of these.
+    """
+
+    prompt: _Prompt | None
+    drafter: Drafter | None
+    begun: Begun | None
+    because: QuotesBecause
+
+    def __enter__(self) -> "_Worded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.begun is not None:
+            self.begun.close()
+
+
+class _Making:
+    """An answer in the making: what it rests on, and which sentences of the draft are backed.
+
+    Args:
+        asking: What is asked.
+        chunks: What was read.
+        answered: The parts that the passages answer.
+        still: Whether the asker may still read it.
+        citer: Numbers the quotes.
+        after: Where the reading stands on record.
+        append: Puts an event on record, as following from another.
+        weigh: The judge of what bears out a sentence.
+    """
+
+    def __init__(
+        self,
+        *,
+        asking: _Asking,
+        chunks: list[AuthorizedChunk],
+        answered: list[_Decided],
+        still: _StillReadable,
+        citer: Citer,
+        after: Entry,
+        append: Callable[..., Entry],
+        weigh: Weigh,
+    ) -> None:
+        self.asking = asking
+        self.chunks = chunks
+        self.still = still
+        self.after = after
+        self.spans = {span for each in answered for span in each.spans}
+        self.conflict = any(each.settled.conflict for each in answered)
+        self._answered = answered
+        self._citer = citer
+        self._append = append
+        self._weigh = weigh
+        self._kept: list[CheckedSentence] = []
+        self._struck = 0
+
+    def hooks(self, passages: Sequence[PromptPassage]) -> Hooks:
+        """Return what a draft over some passages reports to."""
+        places = [place for passage in passages for place in passage.places]
+        shown = [self.chunks[place] for place in places]
+
+        def check(number: int, span: Span, text: str) -> bool:
+            return self._check(number, span, _backed(text, shown, places, self._weigh))
+
+        return Hooks(
+            progress=self.asking.progress,
+            first=self.asking.watch.note_first_token,
+            check=check,
+            stopped=self.asking.stopped,
+            still_readable=self.still.lately,
+        )
+
+    def answer(self, drafted: Drafted, missing: list[str]) -> Answer:
+        """Return the answer: what of the draft is backed, and the documents' words where none is.
+
+        Passages, marking and timings are left to whoever gives it.
+        """
+        lacking = [] if drafted.stopped else self._lacking()
+        because: QuotesBecause = ""
+        if not self._kept and not drafted.stopped:
+            because = drafted.because or "unbacked"
+        own_words = [one for each in lacking for one in _own_words(each.settled)]
+        sentences = list(dict.fromkeys([*self._kept, *own_words]))
+        notes = [each.settled.note for each in lacking]
+        notes.append(NOTES.get(because, "") if because else "")
+        notes.append(UNFINISHED if self._kept and drafted.because else "")
+        model = drafted.model if self._kept or drafted.stopped else ""
+        return Answer(
+            outcome=self._outcome(drafted, missing),
+            sentences=[self._sentence(one, model) for one in sentences],
+            citations=self._citer.citations,
+            passages=[],
+            reason=MISSING + "; ".join(missing) + "." if missing else "",
+            note=" ".join(dict.fromkeys(note for note in notes if note)),
+            struck=self._struck,
+            model=model,
+            missing=missing,
+            quotes_because=because,
+        )
+
+    def _lacking(self) -> list[_Decided]:
+        """Return the parts of which nothing worded by the model was backed."""
+        if self._kept and len(self._answered) == 1:
+            return []
+        return [each for each in self._answered if not self._is_worded(each)]
+
+    def _outcome(self, drafted: Drafted, missing: list[str]) -> Outcome:
+        if drafted.stopped:
+            return Outcome.STOPPED
+        if self.conflict:
+            return Outcome.CONFLICT
+        return Outcome.PARTLY if missing else Outcome.ANSWERED
+
+    def _is_worded(self, decided: _Decided) -> bool:
+        return any(each.quote and _speaks(each.quote, decided.spans) for each in self._kept)
+
+    def _sentence(self, one: CheckedSentence, model: str) -> Sentence:
+        assert one.quote is not None  # noqa: S101 - only backed ones are shown
+        number = self._citer.cite(one.quote).number
+        return Sentence(text=one.text, citations=[number], quoted=one.verbatim or not model)
+
+    def _check(self, number: int, span: Span, checked: CheckedSentence) -> bool:
+        """Tell a sentence as firm, when it is on record, or as struck."""
+        told = SentenceChecked(
+            number=number, start=span.start, end=span.end, text=checked.text, firm=False
+        )
+        if checked.quote is None or not _speaks(checked.quote, self.spans):
+            self._struck += 1
+            self.asking.progress(told)
+            return True
+        if not self.still.now():
+            return False
+        citation = self._citer.cite(checked.quote)
+        person, turn_id = self.asking.asker.name, self.asking.turn_id
+        given = citations_given([citation])
+        self._append(SentenceBacked(person, turn_id, number, checked.text, given), after=self.after)
+        self._kept.append(checked)
+        self.asking.progress(
+            told.model_copy(
+                update={"firm": True, "quoted": checked.verbatim, "citations": [citation]}
+            )
+        )
+        return True
 
 
 @contextmanager
@@ -564,61 +903,14 @@ def _own_words(settled: Settled) -> list[CheckedSentence]:
     ]
 
 
-def _passages(read: Sequence[_Read], evidence: Sequence[Evidence]) -> list[Passage]:
-    return [
-        _passage(each.chunk, passage_match(evidence, number)) for number, each in enumerate(read)
-    ]
-
-
-def _reading_text(read: Sequence[_Read]) -> str:
-    documents = len({each.chunk.found.document_id for each in read})
-    return f"Reading {len(read)} passages of {documents} document{'s' if documents != 1 else ''}"
-
-
-def _passage(chunk: AuthorizedChunk, score: float) -> Passage:
-    found = chunk.found
-    return Passage(
-        chunk_id=found.chunk_id,
-        document_id=found.document_id,
-        version_id=found.version_id,
-        version_number=found.version_number,
-        title=found.title,
-        path=found.path,
-        source=found.source_name,
-        heading_path=list(found.chunk.heading_path),
-        page=found.chunk.page,
-        place=found.chunk.place,
-        start=found.chunk.start,
-        end=found.chunk.end,
-        text=found.text,
-        score=score,
-        marking=found.marking,
-    )
-
-
-def _found_by(found: Found) -> FoundBy:
-    return FoundBy(
-        meaning_rank=found.dense_rank,
-        meaning_score=found.dense_score,
-        words_rank=found.words_rank,
-        words_score=found.words_score,
-        closeness=found.closeness,
-        document=found.document,
-        reference=found.reference,
-        repeats=found.repeats,
-    )
-
-
-def _passages_read(read: Sequence[_Read]) -> list[PassageRead]:
-    return [
-        PassageRead(
-            document_id=each.chunk.found.document_id,
-            version_id=each.chunk.found.version_id,
-            version_number=each.chunk.found.version_number,
-            chunk_id=each.chunk.found.chunk_id,
-            chunk_sha256=hashlib.sha256(each.chunk.found.text.encode()).hexdigest(),
-            score=round(each.score, 6),
-            rank=rank,
-        )
-        for rank, each in enumerate(read, start=1)
-    ]
+def _backed(
+    text: str,
+    shown: Sequence[AuthorizedChunk],
+    places: Sequence[int],
+    weigh: Weigh,
+) -> CheckedSentence:
+    """Return a sentence with what backs it, told by its place among all that was read."""
+    checked = next(iter(check_draft(text, shown, weigh)), CheckedSentence(text, None))
+    if checked.quote is None:
+        return checked
+    return replace(checked, quote=replace(checked.quote, passage=places[checked.quote.passage]))

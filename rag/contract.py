@@ -20,6 +20,7 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ``GET /v1/turns/{turn_id}``                 -> Turn
 ``GET /v1/turns/{turn_id}/events``          server-sent events; resumes after ``Last-Event-ID``
 ``POST /v1/turns/{turn_id}/stop``           -> Turn
+``GET /v1/model``                           -> ModelState
 ``GET /v1/conversations``                   -> list[ConversationSummary], newest first
 ``GET /v1/conversations/{id}``              -> Conversation
 ``DELETE /v1/conversations/{id}``           -> 204
@@ -75,7 +76,8 @@ Filters of the record: ``since=`` and ``until=`` (moments), ``person=``, ``type=
 (an id) and ``outcome=``; what is left out leaves nothing out.
 
 Events of a turn (``event:`` name, ``data:`` JSON): ``step`` Step, ``draft`` DraftDelta,
-``answer`` Turn (the last one). Every event has an ``id:`` that counts from 1.
+``sentence`` SentenceChecked, ``answer`` Turn (the last one). Each has an ``id:`` that counts from
+1. ``waiting`` Waiting has none: it says what holds now, and is not repeated to who comes back.
 """
 
 from datetime import date, datetime
@@ -319,13 +321,35 @@ class Sentence(Wire):
 
 
 class Outcome(StrEnum):
-    """How a question ended. A conflict is an answer: documents disagree, the later stands first."""
+    """How a question ended."""
 
     ANSWERED = "answered"
+    PARTLY = "partly"
+    """Answered but for the parts that `Answer.missing` names."""
     CONFLICT = "conflict"
+    """Answered: documents disagree, and both are quoted, the later first."""
     REFUSED = "refused"
+    """Not in the documents; the closest passages are given."""
+    UNCLEAR = "unclear"
+    """Not searched for, or not decided: `Answer.asks` says what must be told first."""
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+QuotesBecause = Literal[
+    "",
+    "asked",
+    "site",
+    "source",
+    "off",
+    "conflict",
+    "away",
+    "busy",
+    "late",
+    "too_long",
+    "unbacked",
+]
+"""Why the documents' own words answer and no model's; empty where a model worded the answer."""
 
 
 class Timings(Wire):
@@ -356,6 +380,34 @@ class Answer(Wire):
         default="", description="What a follow-up was understood to ask; empty where it is plain."
     )
     marking: str = Field(default="", description="The highest marking of what was read for it.")
+    missing: list[str] = Field(
+        default=[], description="Parts of the question that the documents do not answer."
+    )
+    asks: str = Field(default="", description="What is asked back, where that was unclear.")
+    choices: list[str] = Field(default=[], description="Replies to it that may be meant.")
+    quotes_because: QuotesBecause = ""
+
+
+class SentenceChecked(Wire):
+    """A sentence of a draft, checked while the next is written.
+
+    What is firm is on record and stays part of the answer; what is struck does not.
+    """
+
+    number: int = Field(description="Counts the sentences of the draft, from 1.")
+    start: int = Field(description="In characters of the draft.")
+    end: int
+    text: str
+    firm: bool
+    quoted: bool = False
+    citations: list[Citation] = Field(default=[], description="What backs it; empty if struck.")
+
+
+class Waiting(Wire):
+    """A question's place among those that wait for the model."""
+
+    place: int = Field(description="From 1, which is next.")
+    seconds: float | None = Field(description="About how long; null where nothing tells yet.")
 
 
 TurnState = Literal["running", "done"]
@@ -370,13 +422,17 @@ class Turn(Wire):
     asked_at: datetime
     state: TurnState
     draft: str = ""
+    checked: list[SentenceChecked] = Field(
+        default=[], description="Sentences of the draft so far that were checked."
+    )
+    waiting: Waiting | None = None
     answer: Answer | None = None
 
 
 class Step(Wire):
     """What is going on, in words for the reader."""
 
-    name: Literal["searching", "reading", "drafting", "checking"]
+    name: Literal["searching", "reading", "drafting", "waiting", "checking"]
     text: str
 
 
@@ -821,6 +877,16 @@ class AuditVerdict(Wire):
     entries: int
     head: str
     fault: str = ""
+
+
+class ModelState(Wire):
+    """Whether a model words answers now, and how many questions wait for it."""
+
+    state: Literal["ready", "away", "off"]
+    name: str = ""
+    reason: str = Field(default="", description="Why it is away, and what to do.")
+    answering: int = Field(default=0, description="Questions that are being answered.")
+    waiting: int = Field(default=0, description="Questions that wait.")
 
 
 class Readiness(Wire):

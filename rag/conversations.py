@@ -17,6 +17,8 @@ from rag.contract import (
     Conversation,
     ConversationSummary,
     DraftDelta,
+    Outcome,
+    SentenceChecked,
     Step,
     Turn,
 )
@@ -33,11 +35,22 @@ from rag.store import (
 )
 
 LONGEST_TITLE: Final = 80
+MOST_REMEMBERED: Final = 50
+"""Questions of a conversation that a follow-up is read together with, the latest ones."""
 MOST_LISTED: Final = 200
 """Conversations in the list; older ones are still there under their address."""
 
 RUNNING: Final = "running"
 DONE: Final = "done"
+
+UNCLEAR: Final = f'{{"outcome":"{Outcome.UNCLEAR}"'
+"""How a stored answer begins that asks back; an answer's outcome comes first."""
+EVENT_NAMES: Final[dict[type, str]] = {
+    Step: "step",
+    DraftDelta: "draft",
+    SentenceChecked: "sentence",
+}
+"""Names of the events of a turn before its answer."""
 
 NOT_FOUND: Final = "There is nothing here, or nothing that you may see."
 
@@ -48,13 +61,21 @@ class TurnEvent:
 
     Attributes:
         number: Counts from 1 within the turn; numbers of dropped drafts stay unused.
-        name: "step", "draft" or "answer".
+        name: "step", "draft", "sentence" or "answer".
         data: JSON; empty for "answer", which is read with the turn.
     """
 
     number: int
     name: str
     data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of a conversation, and whether it was answered by asking back."""
+
+    question: str
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +168,13 @@ class Conversations:
             state=RUNNING,
         )
 
-    def append(self, turn_id: str, happened: Step | DraftDelta) -> bool:
+    def append(self, turn_id: str, happened: Step | DraftDelta | SentenceChecked) -> bool:
         """Append an event to a running turn.
 
         Returns:
             Whether it was kept: not when the turn is done or its conversation deleted.
         """
-        name = "step" if isinstance(happened, Step) else "draft"
+        name = EVENT_NAMES[type(happened)]
         with self._store.writing.begin() as connection:
             if not _is_running(connection, turn_id):
                 return False
@@ -185,7 +206,7 @@ class Conversations:
             _append(connection, turn_id, "answer", "")
             connection.execute(
                 delete(turn_events).where(
-                    turn_events.c.turn_id == turn_id, turn_events.c.name == "draft"
+                    turn_events.c.turn_id == turn_id, turn_events.c.name.in_(("draft", "sentence"))
                 )
             )
             connection.execute(
@@ -222,21 +243,23 @@ class Conversations:
                 raise NotFound(NOT_FOUND)
             return _turn(connection, row)
 
-    def questions_before(self, turn: Turn) -> list[str]:
+    def asked_before(self, turn: Turn) -> list[Asked]:
         """Return the questions of a turn's conversation that came before it, oldest first."""
         position = select(turns.c.position).where(turns.c.turn_id == turn.turn_id)
         with self._store.reading.begin() as connection:
-            return list(
-                connection.execute(
-                    select(turns.c.question)
-                    .where(
-                        turns.c.conversation_id == turn.conversation_id,
-                        turns.c.superseded_by.is_(None),
-                        turns.c.position < position.scalar_subquery(),
-                    )
-                    .order_by(turns.c.position)
-                ).scalars()
-            )
+            rows = connection.execute(
+                select(
+                    turns.c.question, func.substr(turns.c.answer, 1, len(UNCLEAR)).label("begins")
+                )
+                .where(
+                    turns.c.conversation_id == turn.conversation_id,
+                    turns.c.superseded_by.is_(None),
+                    turns.c.position < position.scalar_subquery(),
+                )
+                .order_by(turns.c.position.desc())
+                .limit(MOST_REMEMBERED)
+            ).all()
+        return [Asked(row.question, row.begins == UNCLEAR) for row in reversed(rows)]
 
     def events(self, turn_id: str, *, after: int = 0) -> list[TurnEvent]:
         """Return the events of a turn past a number, in order."""
@@ -469,6 +492,7 @@ def _turn(connection: Connection, row: Row[tuple[object, ...]]) -> Turn:
         asked_at=row.asked_at,
         state=row.state,
         draft=_draft(connection, row.turn_id) if row.state == RUNNING else "",
+        checked=_checked(connection, row.turn_id) if row.state == RUNNING else [],
         answer=Answer.model_validate_json(row.answer) if row.answer else None,
     )
 
@@ -480,6 +504,15 @@ def _draft(connection: Connection, turn_id: str) -> str:
         .order_by(turn_events.c.number)
     ).scalars()
     return "".join(DraftDelta.model_validate_json(piece).text for piece in pieces)
+
+
+def _checked(connection: Connection, turn_id: str) -> list[SentenceChecked]:
+    told = connection.execute(
+        select(turn_events.c.data)
+        .where(turn_events.c.turn_id == turn_id, turn_events.c.name == "sentence")
+        .order_by(turn_events.c.number)
+    ).scalars()
+    return [SentenceChecked.model_validate_json(one) for one in told]
 
 
 def _title(question: str) -> str:

@@ -109,6 +109,11 @@ def settle(
     return Settled(tuple(dict.fromkeys(settled)), conflict, note)
 
 
+def state_the_same_thing(one: str, other: str) -> bool:
+    """Say whether two sentences state the same thing, whatever figures each of them gives."""
+    return _likeness(one, other) >= SAME_STATEMENT
+
+
 def _edition(name: str) -> Edition:
     name = re.sub(r"_(?!\d)|(?<!\d)_", " ", name)  # the underscore of 2_1 is a point
     dates = [_moment(match) for match in DATE.finditer(name)]

@@ -127,7 +127,7 @@ def judge(
 
 def _judge(known: KnownQuestion, answer: Answer, stands: Callable[[Citation], bool]) -> Judged:
     top = answer.passages[:TOP]
-    refused = answer.outcome is Outcome.REFUSED
+    refused = answer.outcome in {Outcome.REFUSED, Outcome.UNCLEAR}
     document_found = page_found = right = cites_expected = None
     if known.answerable:
         document_found = any(passage.path in known.documents for passage in top)

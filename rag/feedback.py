@@ -140,7 +140,7 @@ def _expected(each: Judged) -> tuple[str | None, int | None] | None:
         return None
     if answer.outcome is Outcome.REFUSED:
         return None, None
-    if answer.outcome in {Outcome.ANSWERED, Outcome.CONFLICT} and answer.citations:
+    if answer.outcome in {Outcome.ANSWERED, Outcome.PARTLY, Outcome.CONFLICT} and answer.citations:
         first = answer.citations[0]
         return first.document_id, first.page
     return None

@@ -2,7 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypedDict
 
@@ -12,11 +15,28 @@ from rag.errors import ModelBusy, ModelUnavailable
 
 CONNECT_SECONDS = 3.0
 STATE_SECONDS = 2.0
+SILENCE_SECONDS = 60.0
 TEMPERATURE = 0.0
 SEED = 0
 MOST_LOGPROBS: Final = 20
 """What vLLM gives at most."""
 FEW_TOKENS: Final = 4
+
+USUAL_CONTEXT: Final = 4_096
+"""Tokens of a model's window where the server does not tell."""
+BYTES_PER_TOKEN: Final = 3
+"""Where the server does not count: English has some 4.5 bytes to a token, so this is careful."""
+KEPT_COUNTS: Final = 4_000
+"""Texts whose length in tokens is remembered; a passage comes back with every follow-up."""
+AWAY_SECONDS: Final = 2.0
+"""How long a server that could not be reached is not tried again."""
+COUNT_SECONDS: Final = 0.5
+"""Longest wait for a count; a server that is slower is not asked to count for a while."""
+COUNTS_AGAIN_SECONDS: Final = 5.0
+WELL_SECONDS: Final = 10.0
+"""How long a server that has just answered is taken to be there."""
+CUT_OFF: Final = "length"
+"""Said of a reply that ended because it grew as long as was allowed."""
 
 
 class Message(TypedDict):
@@ -34,7 +54,9 @@ class ModelServer:
         name: The served model's name; empty takes the first one the server lists.
         api_key: Sent as a bearer token when not empty.
         timeout_seconds: Longest silence between two pieces of a reply.
+        context_tokens: The model's window; 0 asks the server.
         transport: For tests.
+        monotonic: Seconds from any start, never running backwards.
     """
 
     def __init__(
@@ -43,11 +65,23 @@ class ModelServer:
         url: str,
         name: str = "",
         api_key: str = "",
-        timeout_seconds: float = 120.0,
+        timeout_seconds: float = SILENCE_SECONDS,
+        context_tokens: int = 0,
         transport: httpx.BaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._name = name
+        self._context_tokens = context_tokens
+        self._timeout_seconds = timeout_seconds
+        self._monotonic = monotonic
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._counts_itself = True
+        self._counts_again_at = 0.0
+        self._lock = threading.Lock()
+        self._away = ""
+        self._away_since = 0.0
+        self._well_at: float | None = None
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(
             base_url=self.url,
@@ -61,11 +95,22 @@ class ModelServer:
     def name(self) -> str:
         """The served model's name; asks the server when it was not configured."""
         if not self._name:
-            with self._translated_errors():
-                reply = self._client.get("/v1/models", timeout=STATE_SECONDS)
-                reply.raise_for_status()
-                self._name = str(reply.json()["data"][0]["id"])
+            self._read_card()
         return self._name
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that prompt and reply may have together.
+
+        Asks the server where not configured; one that does not tell is taken to have a window
+        of the usual size.
+        """
+        if not self._context_tokens:
+            try:
+                self._read_card()
+            except (ModelUnavailable, ModelBusy):
+                return USUAL_CONTEXT
+        return self._context_tokens
 
     def state(self) -> str:
         """Return "ready", or "away: " with the reason."""
@@ -75,36 +120,119 @@ class ModelServer:
             _ = self.name
         except (ModelUnavailable, ModelBusy) as error:
             return f"away: {error}"
+        self._note_well()
         return "ready"
 
+    def state_lately(self) -> str:
+        """The same, looked at no more often than it takes to be quick."""
+        if self._is_away():
+            return f"away: {self._away}"
+        if self._well_at is not None and self._monotonic() - self._well_at < WELL_SECONDS:
+            return "ready"  # one that is busy writing may be slow to say that it is well
+        return self.state()
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, as the server counts them.
+
+        A server that does not count (vLLM does, under ``/tokenize``) gives way to an estimate
+        that is rather too large; so does one that is away.
+        """
+        with self._lock:
+            if text in self._counts:
+                self._counts.move_to_end(text)
+                return self._counts[text]
+        estimate = len(text.encode()) // BYTES_PER_TOKEN + 1
+        if not text:
+            return 0
+        if not self._counts_itself or self._is_away() or self._monotonic() < self._counts_again_at:
+            return estimate
+        counted = self._count_at_server(text)
+        if counted is None:
+            return estimate
+        with self._lock:
+            self._counts[text] = counted
+            while len(self._counts) > KEPT_COUNTS:
+                self._counts.popitem(last=False)
+        return counted
+
     def complete(
-        self, messages: Sequence[Message], *, maximum_tokens: int, stop: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        maximum_tokens: int,
+        stop: Sequence[str] = (),
+        seconds: float | None = None,
+        ended: Callable[[str], None] | None = None,
     ) -> Iterator[str]:
         """Yield the reply's text piece by piece, at temperature 0.
 
         Closing the iterator ends the request, and with it the generation.
 
+        Args:
+            messages: The prompt.
+            maximum_tokens: Of the reply.
+            stop: Strings that end it.
+            seconds: Longest silence before a piece, where shorter than usual.
+            ended: Told why the reply ended, as the server says: "stop" or `CUT_OFF`.
+
         Raises:
             ModelUnavailable: The server is away, refuses, or breaks off.
             ModelBusy: The server has no seat free.
         """
-        body = {
-            "model": self.name,
-            "messages": list(messages),
-            "max_tokens": maximum_tokens,
-            "temperature": TEMPERATURE,
-            "seed": SEED,
-            "stream": True,
-            "stop": list(stop),
-        }
-        with (
-            self._translated_errors(),
-            self._client.stream("POST", "/v1/chat/completions", json=body) as reply,
-        ):
-            if reply.is_error:
-                reply.read()
+        if self._is_away():
+            raise ModelUnavailable(self._away)
+        silence = min(seconds or self._timeout_seconds, self._timeout_seconds)
+        with self._translated_errors():
+            body = {
+                "model": self.name,
+                "messages": list(messages),
+                "max_tokens": maximum_tokens,
+                "temperature": TEMPERATURE,
+                "seed": SEED,
+                "stream": True,
+                "stop": list(stop),
+            }
+            with self._client.stream(
+                "POST",
+                "/v1/chat/completions",
+                json=body,
+                timeout=httpx.Timeout(silence, connect=min(CONNECT_SECONDS, silence)),
+            ) as reply:
+                if reply.is_error:
+                    reply.read()
+                reply.raise_for_status()
+                for piece in _pieces(reply.iter_lines(), ended):
+                    self._note_well()
+                    yield piece
+
+    def _is_away(self) -> bool:
+        return bool(self._away) and self._monotonic() - self._away_since < AWAY_SECONDS
+
+    def _note_well(self) -> None:
+        self._away, self._well_at = "", self._monotonic()
+
+    def _read_card(self) -> None:
+        """Ask the server what it serves and how much fits into it."""
+        with self._translated_errors():
+            reply = self._client.get("/v1/models", timeout=STATE_SECONDS)
             reply.raise_for_status()
-            yield from _pieces(reply.iter_lines())
+            cards = reply.json()["data"]
+            named = next((card for card in cards if card.get("id") == self._name), cards[0])
+            self._name = self._name or str(named["id"])
+            if not self._context_tokens:
+                self._context_tokens = int(named.get("max_model_len") or USUAL_CONTEXT)
+
+    def _count_at_server(self, text: str) -> int | None:
+        try:
+            body = {"model": self.name, "prompt": text, "add_special_tokens": False}
+            reply = self._client.post("/tokenize", json=body, timeout=COUNT_SECONDS)
+            if reply.is_client_error:
+                self._counts_itself = False
+            reply.raise_for_status()
+            return int(reply.json()["count"])
+        except (httpx.HTTPError, ModelUnavailable, ModelBusy, ValueError, KeyError, TypeError):
+            self._counts_again_at = self._monotonic() + COUNTS_AGAIN_SECONDS
+            return None
 
     def probabilities(
         self, messages: Sequence[Message], *, choices: Sequence[str]
@@ -161,6 +289,17 @@ class ModelServer:
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
         try:
+            with self._named_errors():
+                yield
+        except ModelUnavailable as error:
+            self._well_at = None
+            if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+                self._away, self._away_since = str(error), self._monotonic()
+            raise
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
             yield
         except httpx.HTTPStatusError as error:
             raise _from_status(error, self.url) from error
@@ -181,7 +320,7 @@ class ModelServer:
             ) from error
 
 
-def _pieces(lines: Iterator[str]) -> Iterator[str]:
+def _pieces(lines: Iterator[str], ended: Callable[[str], None] | None) -> Iterator[str]:
     for line in lines:
         if not line.startswith("data:"):
             continue
@@ -194,6 +333,8 @@ def _pieces(lines: Iterator[str]) -> Iterator[str]:
         for choice in message.get("choices", []):
             if piece := choice.get("delta", {}).get("content"):
                 yield piece
+            if ended is not None and choice.get("finish_reason"):
+                ended(str(choice["finish_reason"]))
 
 
 def _from_status(error: httpx.HTTPStatusError, url: str) -> ModelBusy | ModelUnavailable:

@@ -35,6 +35,7 @@ NEIGHBOURHOOD: Final = 5_000
 """Entries around one that are searched for the others of its question."""
 
 ENDS: Final = ("rag.answer", "rag.refuse")
+ANSWERED: Final = frozenset({"answered", "partly", "conflict"})
 NO_QUESTION: Final = "This entry belongs to no question."
 
 
@@ -195,7 +196,9 @@ class _Told:
     def _chunks(self, version_id: str) -> dict[ChunkId, UncheckedChunk]:
         try:
             return {
-                chunk.chunk_id: chunk for chunk in self.catalog.chunks_of(VersionId(version_id))
+                chunk.chunk_id: chunk
+                for past in (True, False)
+                for chunk in self.catalog.chunks_of(VersionId(version_id), past=past)
             }
         except UnknownVersion:
             return {}
@@ -245,7 +248,7 @@ def _narrowed(filters: AuditFilters) -> dict[str, Any]:
 def _ending(entry: Entry) -> str:
     """Return what a day's figures count an entry as."""
     if entry.type == "rag.answer":
-        return "answered" if entry.outcome == "answered" else "failed"
+        return "answered" if entry.outcome in ANSWERED else "failed"
     return {"rag.ask": "asked", "rag.refuse": "refused", "access.denied": "denied"}.get(
         entry.type, "other"
     )

@@ -1,10 +1,22 @@
-"""Build the prompt: system text, passages, question last, so that the prefix cache holds."""
+"""Build the prompt: system text, passages, question last, all within the model's window.
+
+Passages are chosen best first and whole, by the model server's own count of tokens; pieces that
+stand next to each other in a document become one. What is chosen is then put into an order that
+does not depend on the question, so that the next question over the same passages finds them in
+the server's prefix cache.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
 
 from corpus.access import AuthorizedChunk
+from corpus.documents import ChunkId
 from rag.generation import Message
+from rag.wording import sentences
 
 SYSTEM_TEXT = (
     "You answer questions of an organisation's staff from the passages they give you. "
@@ -14,32 +26,117 @@ SYSTEM_TEXT = (
 )
 PROMPT_TEMPLATE_SHA256 = hashlib.sha256(SYSTEM_TEXT.encode()).hexdigest()
 """Says on the record with which words a model was instructed."""
-MAXIMUM_PASSAGES = 4
-MAXIMUM_CHARACTERS = 6_000
-"""Of all passages together: about 1,500 tokens, which leaves room in a window of 4,096."""
+
+USUAL_ROOM: Final = 1_500
+"""Tokens of all passages together, unless the site allows more or the window holds fewer."""
+FRAME_TOKENS: Final = 64
+"""What the words around passages and question, and the marks of the chat form, take at most
+beside the system text, which is counted."""
+PASSAGE_FRAME_TOKENS: Final = 6
+"""What the number and the empty lines of a passage take at most."""
+LEAST_ROOM: Final = 128
+"""With less for passages, asking the model would be asking it to guess."""
+KEPT_ORDERS: Final = 500
+"""Conversations whose last order of passages is remembered."""
+
+Count = Callable[[str], int]
+"""Text to tokens."""
 
 
-def passages_for_prompt(chunks: Sequence[AuthorizedChunk]) -> list[AuthorizedChunk]:
-    """Return the best passages that fit the prompt, whole, in the order given."""
-    chosen: list[AuthorizedChunk] = []
-    size = 0
-    for chunk in chunks[:MAXIMUM_PASSAGES]:
-        size += len(chunk.found.text)
-        if chosen and size > MAXIMUM_CHARACTERS:
-            break
-        chosen.append(chunk)
-    return chosen
+def roughly(text: str) -> int:
+    """Return about how many tokens an English text has, rather too many than too few."""
+    return len(text.encode()) // 3 + 1
 
 
-def build_messages(question: str, chunks: Sequence[AuthorizedChunk]) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class PromptPassage:
+    """One passage of a prompt: a chunk, or neighbouring chunks of one version in their order.
+
+    Attributes:
+        chunks: What it is made of; all let through for the asker.
+        places: Where each of them stands among the chunks that were read.
+        characters: How much of the text is given; None for all of it.
+    """
+
+    chunks: tuple[AuthorizedChunk, ...]
+    places: tuple[int, ...]
+    characters: int | None = None
+
+    @property
+    def key(self) -> tuple[ChunkId, ...]:
+        """What tells it from others."""
+        return tuple(chunk.found.chunk_id for chunk in self.chunks)
+
+    @property
+    def text(self) -> str:
+        """Its heading and text, as the model reads them."""
+        parts: list[str] = []
+        above = context = ""
+        for chunk in self.chunks:
+            if heading(chunk) != above:
+                above = heading(chunk)
+                parts.append(above)
+            if chunk.found.chunk.context != context:
+                context = chunk.found.chunk.context
+                parts.append(context)
+            parts.append(chunk.found.text[: self.characters])
+        return "\n".join(part for part in parts if part)
+
+
+def room_for_passages(*, context: int, reply: int, question: int, system: int, most: int) -> int:
+    """Return how many tokens the passages of a prompt may have together; below 0 for none.
+
+    Args:
+        context: The model's window.
+        reply: Kept for the reply.
+        question: Of the question.
+        system: Of the system text.
+        most: As the site allows.
+    """
+    return min(most, context - reply - question - system - FRAME_TOKENS)
+
+
+def passages_for_prompt(
+    chunks: Sequence[AuthorizedChunk],
+    *,
+    room: int = USUAL_ROOM,
+    count: Count = roughly,
+    leave_out: frozenset[int] = frozenset(),
+) -> list[PromptPassage]:
+    """Return what of the passages the prompt holds, neighbours as one.
+
+    Taken best first and whole, leaving out what does not fit any more; the best one, where it
+    alone is too long, is cut at the end of a sentence.
+
+    Args:
+        chunks: What was read, best first.
+        room: Tokens of all together.
+        count: Counts the tokens of a text.
+        leave_out: Places of chunks that no model may see.
+    """
+    chosen: list[PromptPassage] = []
+    left = room
+    for place, chunk in enumerate(chunks):
+        if place in leave_out:
+            continue
+        whole = PromptPassage((chunk,), (place,))
+        cost = count(whole.text) + PASSAGE_FRAME_TOKENS
+        if cost <= left:
+            chosen.append(whole)
+            left -= cost
+        elif not chosen and (begun := _beginning(whole, left, count)) is not None:
+            return [begun]
+    return _merged(chosen)
+
+
+def build_messages(question: str, passages: Sequence[PromptPassage]) -> list[Message]:
     """Return the prompt for a question over passages, which are quoted and numbered from 1."""
-    passages = "\n\n".join(
-        f"[{number}] {heading(chunk)}\n{_passage_text(chunk)}"
-        for number, chunk in enumerate(chunks, start=1)
+    quoted = "\n\n".join(
+        f"[{number}] {passage.text}" for number, passage in enumerate(passages, start=1)
     )
     return [
         Message(role="system", content=SYSTEM_TEXT),
-        Message(role="user", content=f"Passages:\n\n{passages}\n\nQuestion: {question}\nAnswer:"),
+        Message(role="user", content=f"Passages:\n\n{quoted}\n\nQuestion: {question}\nAnswer:"),
     ]
 
 
@@ -48,6 +145,72 @@ def heading(chunk: AuthorizedChunk) -> str:
     return " \u203a ".join([chunk.found.title, *chunk.found.chunk.heading_path])
 
 
-def _passage_text(chunk: AuthorizedChunk) -> str:
-    context = chunk.found.chunk.context
-    return f"{context}\n{chunk.found.text}" if context else chunk.found.text
+class StableOrder:
+    """Orders the passages of prompts so that one prompt begins as the one before it did.
+
+    Within a conversation the passages that the last prompt began with stay where they were, as
+    far as they are all there again; what follows is ordered by document and place, which is the
+    same for everybody's questions.
+    """
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, tuple[tuple[ChunkId, ...], ...]] = OrderedDict()
+        self._lock = Lock()
+
+    def arrange(
+        self, passages: Sequence[PromptPassage], conversation_id: str
+    ) -> list[PromptPassage]:
+        """Return the passages in the order they have in the prompt."""
+        by_key = {passage.key: passage for passage in passages}
+        with self._lock:
+            before = self._last.get(conversation_id, ())
+            kept: list[PromptPassage] = []
+            for key in before:
+                if key not in by_key:
+                    break
+                kept.append(by_key.pop(key))
+            arranged = [*kept, *sorted(by_key.values(), key=_by_document)]
+            if conversation_id:
+                self._last[conversation_id] = tuple(passage.key for passage in arranged)
+                self._last.move_to_end(conversation_id)
+                while len(self._last) > KEPT_ORDERS:
+                    self._last.popitem(last=False)
+        return arranged
+
+
+def _by_document(passage: PromptPassage) -> tuple[str, str, int]:
+    first = passage.chunks[0].found
+    return first.title, first.version_id, first.chunk.start
+
+
+def _beginning(passage: PromptPassage, room: int, count: Count) -> PromptPassage | None:
+    """Return as many whole sentences of a passage as fit; None where not even one does."""
+    (chunk,) = passage.chunks
+    for span in reversed(sentences(chunk.found.text)):
+        begun = PromptPassage(passage.chunks, passage.places, characters=span.end)
+        if count(begun.text) + PASSAGE_FRAME_TOKENS <= room:
+            return begun
+    return None
+
+
+def _merged(passages: Sequence[PromptPassage]) -> list[PromptPassage]:
+    """Return passages with neighbours of one version joined, each where its best one stood."""
+    numbered = {
+        (one.chunks[0].found.version_id, one.chunks[0].found.chunk.number): one for one in passages
+    }
+    merged: list[PromptPassage] = []
+    done: set[int] = set()
+    for passage in passages:
+        if passage.places[0] in done:
+            continue
+        version, number = passage.chunks[0].found.version_id, passage.chunks[0].found.chunk.number
+        first = number
+        while (version, first - 1) in numbered:
+            first -= 1
+        run = [numbered[version, first]]
+        while (version, first + len(run)) in numbered:
+            run.append(numbered[version, first + len(run)])
+        places = tuple(one.places[0] for one in run)
+        done.update(places)
+        merged.append(PromptPassage(tuple(one.chunks[0] for one in run), places))
+    return merged

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header
@@ -23,10 +24,11 @@ from rag.contract import (
     Ask,
     Conversation,
     ConversationSummary,
-    Person,
+    ModelState,
     Search,
     SearchResult,
     Turn,
+    Waiting,
 )
 from rag.conversations import TurnEvent
 from rag.errors import KeptByHold, NotFound, NotSignedIn
@@ -41,7 +43,13 @@ from rag.service_parts import (
 )
 
 POLL_SECONDS: Final = 0.1
-"""How often a stream looks for new events; drafts are stored about as often."""
+"""How often a program that waits for a whole answer is looked after."""
+
+LOOK_SECONDS: Final = 1.0
+"""Longest time between two looks of a stream, which is woken when something happens."""
+
+UNFINISHED: Final = frozenset({"draft", "sentence"})
+"""Events that only whoever may read what the draft rests on may hear."""
 
 HEARTBEAT_SECONDS: Final = 10.0
 """Silence after which a stream sends a comment and asks anew who is listening."""
@@ -70,9 +78,10 @@ def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
 
 @router.get("/v1/turns/{turn_id}")
 def show_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
-    """Show a turn: the draft so far, or the answer."""
+    """Show a turn: its place in the queue, the draft so far, or the answer."""
     with denials_recorded(running.parts, principal, f"turn {turn_id}"):
-        return own_turn(running.parts, principal, turn_id)
+        turn = own_turn(running.parts, principal, turn_id)
+    return turn.model_copy(update={"waiting": running.answering.waiting(turn_id)})
 
 
 @router.get("/v1/turns/{turn_id}/events", response_class=StreamingResponse)
@@ -101,6 +110,23 @@ def stop_turn(running: InService, principal: Reader, turn_id: str) -> Turn:
         running.parts.conversations.turn(principal.name, turn_id)
         running.answering.stop(turn_id)
         return own_turn(running.parts, principal, turn_id)
+
+
+@router.get("/v1/model")
+def show_model(running: InService, _principal: Reader) -> ModelState:
+    """Say whether a model words answers now, and how many questions wait."""
+    model = running.parts.model
+    answering, waiting = running.answering.numbers()
+    if model is None:
+        return ModelState(state="off", answering=answering, waiting=waiting)
+    state, _, reason = model.state_lately().partition(": ")
+    return ModelState(
+        state="ready" if state == "ready" else "away",
+        name=model.name if state == "ready" else "",
+        reason=reason,
+        answering=answering,
+        waiting=waiting,
+    )
 
 
 @router.get("/v1/conversations")
@@ -214,8 +240,8 @@ def own_turn(parts: ServiceParts, principal: Principal, turn_id: str) -> Turn:
 
 def as_seen(parts: ServiceParts, principal: Principal, turn: Turn) -> Turn:
     """Return a turn as somebody may see it now, its draft and its marking included."""
-    if turn.draft and not _may_see_draft(parts, principal, turn.turn_id):
-        turn = turn.model_copy(update={"draft": ""})
+    if (turn.draft or turn.checked) and not _may_see_draft(parts, principal, turn.turn_id):
+        turn = turn.model_copy(update={"draft": "", "checked": []})
     return _marked(parts, for_reader(turn, principal, parts.gate))
 
 
@@ -242,27 +268,53 @@ async def _events(running: Running, token: str, turn_id: str, after: int) -> Asy
     """
     silent_since = time.monotonic()
     conversations = running.parts.conversations
-    while True:
-        events = await run_in_threadpool(conversations.events, turn_id, after=after)
-        for event in events:
-            after = event.number
-            silent_since = time.monotonic()
-            if event.name == "answer":
-                turn = await run_in_threadpool(_turn_of_listener, running, token, turn_id)
-                if turn is not None:
-                    yield _server_sent(event, turn.model_dump_json())
-                return
-            if event.name == "draft" and not await run_in_threadpool(
-                _may_hear_draft, running, token, turn_id
-            ):
-                continue
-            yield _server_sent(event, event.data)
-        if time.monotonic() - silent_since >= HEARTBEAT_SECONDS:
-            silent_since = time.monotonic()
-            if await run_in_threadpool(_turn_of_listener, running, token, turn_id) is None:
-                return
-            yield ": still here\n\n"
-        await asyncio.sleep(POLL_SECONDS)
+    told: Waiting | None = None
+    with _woken(running, turn_id) as happened:
+        while True:
+            happened.clear()
+            events = await run_in_threadpool(conversations.events, turn_id, after=after)
+            for event in events:
+                after = event.number
+                silent_since = time.monotonic()
+                if event.name == "answer":
+                    turn = await run_in_threadpool(_turn_of_listener, running, token, turn_id)
+                    if turn is not None:
+                        yield _server_sent(event, turn.model_dump_json())
+                    return
+                if event.name in UNFINISHED and not await run_in_threadpool(
+                    _may_hear_draft, running, token, turn_id
+                ):
+                    continue
+                yield _server_sent(event, event.data)
+            waiting = running.answering.waiting(turn_id)
+            if waiting is not None and waiting != told:
+                told = waiting
+                yield f"event: waiting\ndata: {waiting.model_dump_json()}\n\n"
+            if time.monotonic() - silent_since >= HEARTBEAT_SECONDS:
+                silent_since = time.monotonic()
+                if await run_in_threadpool(_turn_of_listener, running, token, turn_id) is None:
+                    return
+                yield ": still here\n\n"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await happened.wait()
+
+
+@contextmanager
+def _woken(running: Running, turn_id: str) -> Iterator[asyncio.Event]:
+    """Return what is set whenever something happened to a turn, while the block lasts."""
+    happened = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended with the service
+            loop.call_soon_threadsafe(happened.set)
+
+    end = running.answering.listen(turn_id, wake)
+    try:
+        yield happened
+    finally:
+        end()
 
 
 def _may_hear_draft(running: Running, token: str, turn_id: str) -> bool:

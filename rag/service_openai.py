@@ -192,7 +192,8 @@ def _pieces(answer: Answer | None) -> list[str]:
         f"{sentence.text} {''.join(f'[{number}]' for number in sentence.citations)} "
         for sentence in answer.sentences
     ]
-    pieces += [f"{text} " for text in (answer.reason, answer.note) if text]
+    asked_back = [answer.asks, *(f"\n- {choice}" for choice in answer.choices)]
+    pieces += [f"{text} " for text in (answer.reason, answer.note, *asked_back) if text]
     if answer.citations:
         pieces.append("\n")
     for citation in answer.citations:

@@ -88,13 +88,17 @@ def _markdown_answer(turn: Turn) -> list[str]:
     return lines
 
 
+def _remarks(answer: Answer) -> list[str]:
+    return [answer.reason, answer.note, answer.asks, *answer.choices]
+
+
 def _told(turn: Turn) -> tuple[str, list[str], list[str]]:
     """Return an answer's sentences in one text, what is to be said besides, and its sources."""
     if turn.answer is None:
         return "", [UNANSWERED], []
     return (
         _sentences(turn.answer),
-        [text for text in (turn.answer.reason, turn.answer.note) if text],
+        [text for text in _remarks(turn.answer) if text],
         [_source(citation) for citation in turn.answer.citations],
     )
 

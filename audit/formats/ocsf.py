@@ -63,6 +63,7 @@ MAPPING: Final[dict[str, tuple[OcsfClass, int]]] = {
     "session.revoke": (AUTHENTICATION, 2),
     "rag.ask": (API, 1),
     "rag.retrieve": (DATASTORE, 4),
+    "rag.sentence": (API, 2),
     "rag.answer": (API, 2),
     "rag.refuse": (API, 2),
     "rag.feedback": (API, 3),

@@ -283,6 +283,7 @@ QUIET_ROUTES = {
     "GET /v1/documents": "titles that the person may read; a document is read by its pages",
     "GET /v1/documents/{document_id}": "titles and versions that the person may read",
     "GET /v1/ingestion": "states of runs, for administrators",
+    "GET /v1/model": "whether a model words answers now, and how many questions wait",
     "GET /v1/models": "the name of the model",
     "GET /v1/audit/state": "how far the record is signed; no entry of it",
     "GET /v1/tokens": "labels of one's own tokens",

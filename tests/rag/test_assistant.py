@@ -18,8 +18,15 @@ from corpus.index import Bm25Encoder, VectorIndex, open_index
 from corpus.originals import Originals
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
-from rag.assistant import MODEL_AWAY, NOTHING_BACKED, Assistant, RestsOn
-from rag.contract import Answer, DraftDelta, Mark, Outcome, Step
+from rag.assistant import (
+    MAXIMUM_ANSWER_TOKENS,
+    MODEL_AWAY,
+    NOTHING_BACKED,
+    AnswerRules,
+    Assistant,
+    Happened,
+)
+from rag.contract import Answer, DraftDelta, Mark, Outcome, SentenceChecked, Step
 from rag.errors import RecordUnavailable
 from rag.evaluation import quote_stands
 from rag.generation import ModelServer
@@ -48,7 +55,9 @@ class Desk:
         source = self.catalog.source_named("Handbooks")
         self.pipeline.run(self.catalog.queue_run(source.source_id))
 
-    def assistant(self, model: ModelServer | None = None) -> Assistant:
+    def assistant(
+        self, model: ModelServer | None = None, rules: AnswerRules | None = None
+    ) -> Assistant:
         return Assistant(
             catalog=self.catalog,
             gate=self.catalog.gate(),
@@ -58,6 +67,7 @@ class Desk:
             model=model,
             record=self.record,
             weigh=judge().weigh,
+            rules=rules or AnswerRules(),
         )
 
     def types_on_record(self) -> list[str]:
@@ -128,7 +138,7 @@ def ask(
     question: str = QUESTION,
     *,
     asker: Principal = READER,
-    heard: list[Step | DraftDelta | RestsOn] | None = None,
+    heard: list[Happened] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Answer:
     events = heard if heard is not None else []
@@ -209,13 +219,179 @@ def test_a_model_that_is_away_is_said_and_quotes_answer(desk: Desk) -> None:
 
 
 def test_the_draft_is_told_as_it_comes(desk: Desk) -> None:
-    heard: list[Step | DraftDelta | RestsOn] = []
+    heard: list[Happened] = []
 
     ask(desk.assistant(model_that_says("27 ", "days.")), heard=heard)
 
     assert [event.text for event in heard if isinstance(event, DraftDelta)] == ["27 ", "days."]
     names = [event.name for event in heard if isinstance(event, Step)]
     assert names == ["searching", "reading", "drafting", "checking"]
+
+
+def test_a_sentence_turns_firm_while_the_draft_is_written(desk: Desk) -> None:
+    heard: list[Happened] = []
+
+    ask(desk.assistant(model_that_says(f"{LEAVE} ", "And a pony. ", "The end.")), heard=heard)
+
+    checked = [event for event in heard if isinstance(event, SentenceChecked)]
+    assert [(one.text, one.firm) for one in checked][:2] == [(LEAVE, True), ("And a pony.", False)]
+    assert [one.citations[0].quote for one in checked if one.firm] == [LEAVE]
+    kinds = [type(event) for event in heard]
+    assert kinds.index(SentenceChecked) < len(kinds) - 1 - kinds[::-1].index(DraftDelta)
+
+
+def test_a_sentence_is_on_record_before_it_is_shown_as_firm(desk: Desk) -> None:
+    on_record: list[list[str]] = []
+
+    def progress(happened: Happened) -> None:
+        if isinstance(happened, SentenceChecked) and happened.firm:
+            on_record.append(desk.types_on_record())
+
+    desk.assistant(model_that_says(LEAVE)).answer(
+        QUESTION,
+        READER,
+        turn_id="t1",
+        conversation_id="c1",
+        quotes_only=False,
+        progress=progress,
+        stopped=lambda: False,
+    )
+
+    assert on_record == [["rag.ask", "rag.retrieve", "rag.sentence"]]
+
+
+def test_nothing_turns_firm_when_the_record_goes_away(desk: Desk) -> None:
+    heard: list[Happened] = []
+
+    def progress(happened: Happened) -> None:
+        heard.append(happened)
+        if isinstance(happened, DraftDelta) and desk.record.path.exists():
+            desk.record.path.rename(desk.record.path.with_suffix(".away"))
+
+    with pytest.raises(RecordUnavailable):
+        desk.assistant(model_that_says(LEAVE)).answer(
+            QUESTION,
+            READER,
+            turn_id="t1",
+            conversation_id="c1",
+            quotes_only=False,
+            progress=progress,
+            stopped=lambda: False,
+        )
+
+    assert not any(isinstance(event, SentenceChecked) for event in heard)
+
+
+TWO_PARTS = (
+    "How many days of annual leave does a member of staff have, and who won the boat race in 1923?"
+)
+
+
+def test_a_part_that_the_documents_do_not_answer_is_named(desk: Desk) -> None:
+    answer = ask(desk.assistant(), TWO_PARTS)
+
+    assert answer.outcome is Outcome.PARTLY
+    assert answer.missing == ["who won the boat race in 1923"]
+    assert "who won the boat race in 1923" in answer.reason
+    assert LEAVE in [sentence.text for sentence in answer.sentences]
+
+
+def test_every_part_is_answered_where_the_documents_answer_both(desk: Desk) -> None:
+    asked = (
+        "How many days of annual leave does a member of staff have, and what is paid for business "
+        "mileage in a private car?"
+    )
+
+    answer = ask(desk.assistant(model_that_says(LEAVE)), asked)
+
+    assert answer.outcome is Outcome.ANSWERED
+    assert [sentence.text for sentence in answer.sentences] == [LEAVE, OTHER]
+    assert [sentence.quoted for sentence in answer.sentences] == [True, True]
+
+
+def test_an_unclear_question_is_asked_back_and_nothing_is_read(desk: Desk) -> None:
+    answer = ask(desk.assistant(), "Who approves it?")
+
+    assert answer.outcome is Outcome.UNCLEAR
+    assert "it" in answer.asks
+    assert desk.types_on_record() == ["rag.ask", "rag.refuse"]
+
+
+def test_it_is_asked_back_once(desk: Desk) -> None:
+    answer = desk.assistant().answer(
+        "Who approves it?",
+        READER,
+        turn_id="t1",
+        conversation_id="c1",
+        quotes_only=False,
+        progress=lambda _: None,
+        stopped=lambda: False,
+        may_ask_back=False,
+    )
+
+    assert answer.outcome is not Outcome.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("rules", "because"),
+    [
+        (AnswerRules(quotes_only=True), "site"),
+        (AnswerRules(quotes_only_sources=frozenset({"Handbooks"})), "source"),
+    ],
+)
+def test_a_site_or_a_source_may_allow_quotes_only(
+    desk: Desk, rules: AnswerRules, because: str
+) -> None:
+    asked: list[httpx.Request] = []
+    model = ModelServer(
+        url="http://model", name="small", transport=httpx.MockTransport(lambda r: _never(asked, r))
+    )
+
+    answer = ask(desk.assistant(model, rules))
+
+    assert answer.quotes_because == because
+    assert all(sentence.quoted for sentence in answer.sentences)
+    assert [request.url.path for request in asked if "completions" in request.url.path] == []
+
+
+def _never(asked: list[httpx.Request], request: httpx.Request) -> httpx.Response:
+    asked.append(request)
+    return httpx.Response(500)
+
+
+def test_a_question_that_fills_the_window_is_answered_in_quotes(desk: Desk) -> None:
+    model = ModelServer(
+        url="http://model",
+        name="small",
+        context_tokens=400,
+        transport=httpx.MockTransport(lambda _: httpx.Response(404)),
+    )
+
+    answer = ask(desk.assistant(model))
+
+    assert answer.quotes_because == "too_long"
+    assert LEAVE in [sentence.text for sentence in answer.sentences]
+
+
+def test_a_prompt_stays_within_the_window_however_long_the_thread(desk: Desk) -> None:
+    sent: list[str] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/tokenize":
+            return httpx.Response(200, json={"count": len(json.loads(request.content)["prompt"])})
+        sent.extend(one["content"] for one in json.loads(request.content)["messages"])
+        return httpx.Response(200, text="data: [DONE]\n\n")
+
+    window = 3_000  # of tokens, which are characters here
+    model = ModelServer(
+        url="http://model", name="m", context_tokens=window, transport=httpx.MockTransport(reply)
+    )
+    long = f"{'This is about annual leave for staff. ' * 6}{QUESTION}"
+
+    answer = ask(desk.assistant(model, AnswerRules(prompt_tokens=10_000)), long)
+
+    assert answer.outcome is Outcome.ANSWERED
+    assert 0 < sum(map(len, sent)) <= window - MAXIMUM_ANSWER_TOKENS
 
 
 def test_stop_ends_the_draft_and_shows_only_what_was_backed(desk: Desk) -> None:
@@ -284,7 +460,7 @@ def test_a_search_is_on_record(desk: Desk) -> None:
 
 
 def test_without_the_record_nothing_is_read_and_nothing_answered(desk: Desk) -> None:
-    heard: list[Step | DraftDelta | RestsOn] = []
+    heard: list[Happened] = []
     desk.record.path.rename(desk.record.path.with_suffix(".away"))
 
     with pytest.raises(RecordUnavailable, match="questions are refused"):

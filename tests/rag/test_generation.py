@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from rag.errors import ModelBusy, ModelUnavailable
-from rag.generation import Message, ModelServer
+from rag.generation import USUAL_CONTEXT, Message, ModelServer
 
 QUESTION = [Message(role="user", content="How much leave?")]
 
@@ -90,3 +90,84 @@ def test_an_error_in_the_middle_is_not_taken_for_the_end() -> None:
 
     with pytest.raises(ModelUnavailable, match="broke off"):
         list(model.complete(QUESTION, maximum_tokens=10))
+
+
+def counting(request: httpx.Request) -> httpx.Response:
+    """Be a server that counts words, and tells its window."""
+    if request.url.path == "/tokenize":
+        return httpx.Response(
+            200, json={"count": len(json.loads(request.content)["prompt"].split())}
+        )
+    return httpx.Response(200, json={"data": [{"id": "small", "max_model_len": 8_192}]})
+
+
+def test_tokens_are_counted_by_the_server_and_each_text_once() -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return counting(request)
+
+    model = server(handler)
+
+    assert [model.count_tokens("How much leave?") for _ in range(3)] == [3, 3, 3]
+    assert asked == ["/tokenize"]
+
+
+def test_a_server_that_does_not_count_gives_way_to_an_estimate_and_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(404)
+
+    model = server(handler)
+
+    assert [model.count_tokens(text) >= 3 for text in ("How much leave?", "And sick pay?")]
+    assert asked == ["/tokenize"]
+
+
+def test_the_window_is_what_the_server_tells() -> None:
+    assert server(counting).context_tokens == 8_192
+
+
+def test_a_server_that_does_not_tell_its_window_has_the_usual_one() -> None:
+    assert server(lambda request: httpx.Response(500)).context_tokens == USUAL_CONTEXT
+
+
+def test_a_server_that_cannot_be_reached_is_left_alone_for_a_moment_and_then_tried_again() -> None:
+    now = [0.0]
+    tried: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        tried.append(request.url.path)
+        if now[0] < 5:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(200, text=stream("back"))
+
+    model = ModelServer(
+        url="http://model",
+        name="small",
+        transport=httpx.MockTransport(handler),
+        monotonic=lambda: now[0],
+    )
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable, match="cannot be reached"):
+            list(model.complete(QUESTION, maximum_tokens=10))
+    assert len(tried) == 1
+    assert model.state_lately().startswith("away")
+
+    now[0] = 10.0
+
+    assert list(model.complete(QUESTION, maximum_tokens=10)) == ["back"]
+    assert model.state_lately() == "ready"
+
+
+def test_why_a_reply_ended_is_told() -> None:
+    ended: list[str] = []
+    line = json.dumps({"choices": [{"delta": {"content": "27"}, "finish_reason": "length"}]})
+    model = server(lambda request: httpx.Response(200, text=f"data: {line}\n\n"))
+
+    list(model.complete(QUESTION, maximum_tokens=1, ended=ended.append))
+
+    assert ended == ["length"]

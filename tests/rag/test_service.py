@@ -22,6 +22,7 @@ from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
 from audit import bundle_verify
+from audit.entries import Entry
 from audit.events import QuestionAsked
 from audit.export import FORMS
 from audit.log import AuditLog
@@ -41,7 +42,7 @@ from corpus.holds import HoldScope
 from corpus.index import VectorIndex, open_index
 from corpus.originals import Originals
 from rag import contract
-from rag.assistant import Assistant
+from rag.assistant import Assistant, Progress
 from rag.contract import (
     Answer,
     Citation,
@@ -93,6 +94,7 @@ class ScriptedAssistant(Assistant):
         self.may_go_on.set()
         self.error: Exception | None = None
         self.asked_as = ""
+        self.order: list[str] = []
 
     def answer(
         self,
@@ -102,12 +104,14 @@ class ScriptedAssistant(Assistant):
         turn_id: str,
         conversation_id: str,
         quotes_only: bool,
-        progress: Callable[[Step | DraftDelta], None],
+        progress: Progress,
         stopped: Callable[[], bool],
         asked_as: str = "",
+        may_ask_back: bool = True,
+        accepted: Entry | None = None,
     ) -> Answer:
         self.asked_as = asked_as
-        self.record.append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+        self.order.append(turn_id)
         progress(Step(name="searching", text="Searching"))
         for piece in self.draft:
             progress(DraftDelta(text=piece))
@@ -118,6 +122,14 @@ class ScriptedAssistant(Assistant):
         if self.error is not None:
             raise self.error
         return self.answers[0]
+
+    def words_with_a_model(self, *, quotes_only: bool) -> bool:
+        return not quotes_only
+
+    def accept(
+        self, question: str, asker: Principal, *, turn_id: str, conversation_id: str
+    ) -> Entry:
+        return self.record.append(QuestionAsked(asker.name, turn_id, conversation_id, question))
 
     def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
         return SearchResult(passages=[], timings=Timings())
@@ -215,6 +227,9 @@ class House:
         )
         self.parts.catalog.publish(staged.version_id)
         return self.parts.catalog.version(staged.version_id)
+
+    def order_of_answers(self) -> list[str]:
+        return self.assistant.order
 
     def types_on_record(self) -> list[str]:
         return [entry.type for entry in self.parts.record.entries(limit=1000)]
@@ -327,7 +342,7 @@ def events_of(text: str) -> list[tuple[int, str, dict[str, object]]]:
     events = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
-        if fields:
+        if "id" in fields:  # a place in the queue has none
             events.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
     return events
 
@@ -497,6 +512,100 @@ def test_one_question_too_many_is_told_that_it_is_busy(house: House) -> None:
     for turn in turns:
         client.post(f"/v1/turns/{turn['turn_id']}/stop", headers=who)
         finished(client, who, turn["turn_id"])
+
+
+def places_told(text: str) -> list[int]:
+    blocks = [block for block in text.split("\n\n") if block.startswith("event: waiting")]
+    return [int(json.loads(block.split("data: ")[1])["place"]) for block in blocks]
+
+
+def test_a_question_that_waits_has_a_place_and_is_answered_in_turn(
+    house: House, secret: Version
+) -> None:
+    client = house.start(workers=1, waiting=20)
+    house.assistant.may_go_on.clear()
+    alice, bob = sign_in(client, "alice"), sign_in(client, "bob")
+    ask(client, alice)
+    while house.app.state.running.answering.numbers() != (1, 0):
+        time.sleep(0.01)
+    greedy = [ask(client, alice)["turn_id"] for _ in range(5)]
+    modest = ask(client, bob)["turn_id"]
+
+    place = client.get(f"/v1/turns/{modest}", headers=bob).json()["waiting"]
+    behind = client.get(f"/v1/turns/{greedy[-1]}", headers=alice).json()["waiting"]
+    house.assistant.may_go_on.set()
+    heard = client.get(f"/v1/turns/{greedy[-1]}/events", headers=alice).text
+
+    assert (place["place"], behind["place"]) == (1, 6)
+    told = places_told(heard)
+    assert told == sorted(told, reverse=True)
+    assert house.order_of_answers()[1] == modest
+    for turn_id in greedy:
+        assert finished(client, alice, turn_id)["state"] == "done"
+
+
+def test_a_question_can_be_stopped_before_its_turn_comes(house: House) -> None:
+    client = house.start(workers=1, waiting=5)
+    house.assistant.may_go_on.clear()
+    who = sign_in(client, "alice")
+    running, waiting = (ask(client, who)["turn_id"] for _ in range(2))
+
+    for turn_id in (waiting, running):
+        client.post(f"/v1/turns/{turn_id}/stop", headers=who)
+
+    done = finished(client, who, waiting)
+    assert isinstance(done["answer"], dict)
+    assert done["answer"]["outcome"] == "stopped"
+    assert house.types_on_record().count("rag.ask") == 2
+    assert house.types_on_record().count("rag.refuse") >= 1
+
+
+def test_what_waits_when_the_service_ends_is_interrupted_and_on_record(house: House) -> None:
+    with house.start(workers=1, waiting=5) as client:
+        house.assistant.may_go_on.clear()
+        who = sign_in(client, "alice")
+        turns = [ask(client, who)["turn_id"] for _ in range(3)]
+        while house.app.state.running.answering.numbers() != (1, 2):
+            time.sleep(0.01)
+
+    states = [house.parts.conversations.turn("alice", turn_id) for turn_id in turns]
+
+    assert [turn.state for turn in states] == ["done"] * 3
+    assert house.types_on_record().count("rag.refuse") == 2
+
+
+def test_fifty_questions_at_once_are_all_answered_recorded_and_served_in_turn(
+    house: House, secret: Version
+) -> None:
+    client = house.start(workers=4, waiting=100)
+    proofs = {name: sign_in(client, name) for name in ("alice", "bob")}
+    asked: list[tuple[str, str]] = []
+    lock = threading.Lock()
+
+    def put(name: str) -> None:
+        turn_id = ask(client, proofs[name])["turn_id"]
+        with lock:
+            asked.append((name, turn_id))
+
+    threads = [
+        threading.Thread(target=put, args=("alice" if number % 5 else "bob",))
+        for number in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    ends = [finished(client, proofs[name], turn_id)["state"] for name, turn_id in asked]
+    assert ends == ["done"] * 50
+    assert house.types_on_record().count("rag.ask") == 50
+    assert sorted(house.order_of_answers()) == sorted(turn_id for _, turn_id in asked)
+
+
+def test_whether_a_model_words_answers_is_told(client: TestClient) -> None:
+    state = client.get("/v1/model", headers=sign_in(client, "alice")).json()
+
+    assert (state["state"], state["waiting"]) == ("off", 0)
 
 
 def test_a_failure_nobody_foresaw_says_nothing_of_its_message(

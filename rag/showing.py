@@ -1,0 +1,167 @@
+"""Turn what was read and found into what crosses the wire and what goes on record."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.events import CitationGiven, PassageRead
+from corpus.access import AuthorizedChunk
+from corpus.catalog import Catalog
+from corpus.documents import Box, line_boxes
+from rag.citations import Quote
+from rag.contract import Citation, FoundBy, Mark, Passage
+from rag.evidence import Evidence, passage_match
+from rag.ranking import Found
+
+FURTHER_PAGES_OF_A_CHUNK = 3
+"""Pages after its first one that a chunk of at most 200 words may reach."""
+LONGEST_TRIED = 300
+"""Characters of a stretch that speaks to the machine, on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A passage that the gate has let through, with its score."""
+
+    chunk: AuthorizedChunk
+    score: float
+    found: Found
+
+
+class Citer:
+    """Numbers quotes, the same one always alike, and finds where they stand.
+
+    Args:
+        catalog: Knows the words of a page.
+        chunks: What was read; a quote names its passage by its place among them.
+    """
+
+    def __init__(self, catalog: Catalog, chunks: Sequence[AuthorizedChunk]) -> None:
+        self._catalog = catalog
+        self._chunks = chunks
+        self._made: dict[Quote, Citation] = {}
+
+    @property
+    def citations(self) -> list[Citation]:
+        """Those made so far, by number."""
+        return list(self._made.values())
+
+    def cite(self, quote: Quote) -> Citation:
+        """Return the citation of a quote."""
+        if quote not in self._made:
+            number = len(self._made) + 1
+            self._made[quote] = self._citation(number, quote, self._chunks[quote.passage])
+        return self._made[quote]
+
+    def _citation(self, number: int, quote: Quote, chunk: AuthorizedChunk) -> Citation:
+        found = chunk.found
+        boxes: list[Box] = []
+        if (first_page := found.chunk.page) is not None:
+            words = self._catalog.words_of(
+                found.version_id,
+                first_page=first_page,
+                last_page=first_page + FURTHER_PAGES_OF_A_CHUNK,
+            )
+            boxes = line_boxes(words, quote.span.start, quote.span.end)
+        return Citation(
+            number=number,
+            document_id=found.document_id,
+            version_id=found.version_id,
+            version_number=found.version_number,
+            title=found.title,
+            path=found.path,
+            heading_path=list(found.chunk.heading_path),
+            page=boxes[0].page if boxes else None,
+            place=found.chunk.place,
+            start=quote.span.start,
+            end=quote.span.end,
+            quote=quote.text,
+            marking=found.marking,
+            marks=[Mark(**box._asdict()) for box in boxes],
+        )
+
+
+def citations_given(citations: Sequence[Citation]) -> tuple[CitationGiven, ...]:
+    """Return citations as they go on record."""
+    return tuple(
+        CitationGiven(
+            each.number, each.document_id, each.version_id, each.start, each.end, each.quote
+        )
+        for each in citations
+    )
+
+
+def passages_of(read: Sequence[Read], evidence: Sequence[Evidence]) -> list[Passage]:
+    """Return what was read, with how well each speaks to the question."""
+    return [
+        passage_of(each.chunk, passage_match(evidence, number)) for number, each in enumerate(read)
+    ]
+
+
+def passage_of(chunk: AuthorizedChunk, score: float) -> Passage:
+    """Return a passage as it goes over the wire."""
+    found = chunk.found
+    return Passage(
+        chunk_id=found.chunk_id,
+        document_id=found.document_id,
+        version_id=found.version_id,
+        version_number=found.version_number,
+        title=found.title,
+        path=found.path,
+        source=found.source_name,
+        heading_path=list(found.chunk.heading_path),
+        page=found.chunk.page,
+        place=found.chunk.place,
+        start=found.chunk.start,
+        end=found.chunk.end,
+        text=found.text,
+        score=score,
+        marking=found.marking,
+        suspicions=sorted({one.kind for one in found.chunk.suspicions}),
+    )
+
+
+def found_by(found: Found) -> FoundBy:
+    """Return how a passage was found, as it goes over the wire."""
+    return FoundBy(
+        meaning_rank=found.dense_rank,
+        meaning_score=found.dense_score,
+        words_rank=found.words_rank,
+        words_score=found.words_score,
+        closeness=found.closeness,
+        document=found.document,
+        reference=found.reference,
+        repeats=found.repeats,
+    )
+
+
+def passages_read(read: Sequence[Read]) -> list[PassageRead]:
+    """Return what was read as it goes on record."""
+    return [
+        PassageRead(
+            document_id=each.chunk.found.document_id,
+            version_id=each.chunk.found.version_id,
+            version_number=each.chunk.found.version_number,
+            chunk_id=each.chunk.found.chunk_id,
+            chunk_sha256=hashlib.sha256(each.chunk.found.text.encode()).hexdigest(),
+            score=round(each.score, 6),
+            rank=rank,
+            tried=_tried(each.chunk),
+        )
+        for rank, each in enumerate(read, start=1)
+    ]
+
+
+def _tried(chunk: AuthorizedChunk) -> str:
+    """Return what in a passage speaks to the machine, as much of it as a record needs."""
+    found, first = chunk.found, chunk.found.chunk.start
+    return "\n".join(
+        found.text[one.start - first : one.end - first].strip()[:LONGEST_TRIED]
+        for one in found.chunk.suspicions
+    )
+
+
+def reading_text(read: Sequence[Read]) -> str:
+    """Return what a reader is told of how much is read."""
+    documents = len({each.chunk.found.document_id for each in read})
+    return f"Reading {len(read)} passages of {documents} document{'s' if documents != 1 else ''}"

@@ -22,6 +22,7 @@ from rag.contract import (
     DocumentList,
     Feedback,
     IngestionStatus,
+    ModelState,
     PassageView,
     Person,
     Problem,
@@ -115,6 +116,10 @@ class Client:
     def stop(self, turn_id: str) -> Turn:
         """Stop a running turn; one that is done stays as it is."""
         return self._send("POST", f"/v1/turns/{turn_id}/stop", Turn)
+
+    def model_state(self) -> ModelState:
+        """Return whether a model words answers now, and how many questions wait."""
+        return self._send("GET", "/v1/model", ModelState)
 
     def conversations(self) -> list[ConversationSummary]:
         """Return the person's conversations, newest first."""

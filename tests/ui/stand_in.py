@@ -39,6 +39,7 @@ from rag.contract import (
     FoundBy,
     IngestionStatus,
     Mark,
+    ModelState,
     Outcome,
     Passage,
     PassageView,
@@ -51,6 +52,7 @@ from rag.contract import (
     Search,
     SearchResult,
     Sentence,
+    SentenceChecked,
     Session,
     SetSchedule,
     Share,
@@ -63,6 +65,7 @@ from rag.contract import (
     StoryPassage,
     Timings,
     Turn,
+    Waiting,
 )
 
 PASSWORD = "a long enough password"
@@ -211,6 +214,30 @@ REFUSAL = Answer(
     " country. I do not answer from general knowledge.",
     timings=Timings(total=180),
 )
+PARTLY = ANSWER.model_copy(
+    update={
+        "outcome": Outcome.PARTLY,
+        "missing": ["who may see them"],
+        "reason": "Your documents do not answer this part: who may see them.",
+    }
+)
+UNCLEAR = Answer(
+    outcome=Outcome.UNCLEAR,
+    sentences=[],
+    citations=[],
+    passages=[],
+    asks="Documents of equal standing answer this differently. Which one do you mean?",
+    choices=["Larkspur Contract", "Harbour Contract"],
+)
+QUOTED = ANSWER.model_copy(
+    update={
+        "sentences": [ANSWER.sentences[2]],
+        "struck": 0,
+        "model": "",
+        "note": "The model is away, so this is in the documents' own words.",
+        "quotes_because": "away",
+    }
+)
 HOSTILE_ANSWER = ANSWER.model_copy(
     update={
         "sentences": [
@@ -244,6 +271,9 @@ CONVERSATIONS = {
     "hostile": done("hostile", HOSTILE, HOSTILE_ANSWER),
     "title": done("title", "What was our revenue in Denmark last quarter?", REFUSAL),
     "again": done("again", "What was our revenue in Sweden last quarter?", REFUSAL),
+    "partly": done("partly", RETAIN, PARTLY),
+    "unclear": done("unclear", "How long is the notice period?", UNCLEAR),
+    "away": done("away", RETAIN, QUOTED),
     "shared": done("shared", RETAIN, ANSWER).model_copy(update={"owner": "tom.visser"}),
 }
 RUNNING: dict[str, float] = {}
@@ -314,6 +344,21 @@ def ask(body: Ask, who: Who) -> Turn:
     return turn
 
 
+STRUCK = Sentence(text="Everything else is kept for ever.", citations=[], quoted=False)
+
+
+def checked(number: int, start: int, end: int, sentence: Sentence) -> SentenceChecked:
+    return SentenceChecked(
+        number=number,
+        start=start,
+        end=end,
+        text=sentence.text,
+        firm=bool(sentence.citations),
+        quoted=sentence.quoted,
+        citations=[one for one in ANSWER.citations if one.number in sentence.citations],
+    )
+
+
 def turn_of(turn_id: str) -> Turn:
     for conversation in CONVERSATIONS.values():
         for turn in conversation.turns:
@@ -343,13 +388,20 @@ def events(turn_id: str, who: Who) -> StreamingResponse:
     def stream() -> Iterator[str]:
         number = 1
         current = turn_of(turn_id)
-        told: list[tuple[str, Step | DraftDelta]] = [
+        waiting = Waiting(place=3, seconds=40)
+        yield f"event: waiting\ndata: {waiting.model_dump_json()}\n\n"
+        time.sleep(DELAY * 10)
+        told: list[tuple[str, Step | DraftDelta | SentenceChecked]] = [
             ("step", Step(name="searching", text="Searching the documents you may read")),
             ("step", Step(name="reading", text="Reading 4 passages from 3 documents")),
             ("step", Step(name="drafting", text="Drafting an answer")),
         ]
-        words = " ".join(sentence.text for sentence in ANSWER.sentences).split(" ")
-        told.extend(("draft", DraftDelta(text=f"{word} ")) for word in words)
+        at = 0
+        for place, sentence in enumerate([*ANSWER.sentences, STRUCK], start=1):
+            told.extend(("draft", DraftDelta(text=f"{w} ")) for w in sentence.text.split(" "))
+            end = at + len(sentence.text)
+            told.append(("sentence", checked(place, at, end, sentence)))
+            at = end + 1
         for kind, body in told:
             yield f"id: {number}\nevent: {kind}\ndata: {body.model_dump_json()}\n\n"
             number += 1
@@ -366,6 +418,11 @@ def events(turn_id: str, who: Who) -> StreamingResponse:
 @app.post("/v1/turns/{turn_id}/stop")
 def stop(turn_id: str, who: Who) -> Turn:
     return finish(turn_of(turn_id), Outcome.STOPPED)
+
+
+@app.get("/v1/model")
+def model_state(who: Who) -> ModelState:
+    return ModelState(state="ready", name="SmolLM2-135M-Instruct")
 
 
 @app.get("/v1/conversations")

@@ -52,6 +52,29 @@ def test_nobody_signed_in_sees_nothing() -> None:
     assert not page.button
 
 
+def test_what_is_unclear_is_asked_back_with_what_may_be_meant(client: Client) -> None:
+    page = shown_at(client, "ask", c="unclear")
+
+    assert not page.exception
+    assert "Which one do you mean?" in words(page)
+    assert {"Larkspur Contract", "Harbour Contract"} <= set(labels(page))
+
+
+def test_a_part_that_is_not_answered_is_named(client: Client) -> None:
+    page = shown_at(client, "ask", c="partly")
+
+    assert not page.exception
+    assert "Your documents do not answer this part: who may see them." in words(page)
+
+
+def test_an_answer_made_while_the_model_was_away_can_be_asked_again(client: Client) -> None:
+    page = shown_at(client, "ask", c="away")
+
+    assert not page.exception
+    assert "The model is away" in words(page)
+    assert "Ask the model again" in labels(page)
+
+
 def test_the_first_page_invites_a_question(client: Client) -> None:
     page = opened(client)
 

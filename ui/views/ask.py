@@ -180,6 +180,8 @@ def _welcome(service: Client) -> None:
 def _composer(service: Client, conversation_id: str) -> None:
     with st.bottom.container(key="sheet-bottom"):
         where, _ = st.columns(COLUMNS, gap="large")
+    with where:
+        _model_away(service)
     question = where.chat_input(
         "Ask about your documents", max_chars=MAXIMUM_QUESTION_CHARACTERS, key="question"
     )
@@ -206,6 +208,16 @@ def _ask(
     st.rerun()
 
 
+def _model_away(service: Client) -> None:
+    """Say above the composer that no model words answers now, and that asking goes on."""
+    state = service.model_state()
+    if state.state == "away":
+        st.caption(
+            ":material/cloud_off: The language model is away. Ask all the same: answers are in "
+            "the documents\u2019 own words until it is back."
+        )
+
+
 def _turns(service: Client, turns: list[Turn], place: Place | None, *, own: bool) -> None:
     def ask_again(turn: Turn, question: str) -> None:
         _ask(service, question, turn.conversation_id, instead_of=turn.turn_id)
@@ -217,8 +229,31 @@ def _turns(service: Client, turns: list[Turn], place: Place | None, *, own: bool
             _running(service, turn)
         else:
             _answered(turn, turn.answer, place)
+            if own and turn.answer.asks and turn is turns[-1]:
+                _choices(service, turn, turn.answer)
+            if own and turn.answer.quotes_because in {"away", "busy", "late"}:
+                _once_more(turn, ask_again)
             if own:
                 threads.foot(service, turn, turn.answer, ask_again)
+
+
+def _choices(service: Client, turn: Turn, answer: Answer) -> None:
+    """Offer what may be meant; whoever means something else writes it below."""
+    with st.container(key=f"choices-{turn.turn_id}", gap="small"):
+        for number, choice in enumerate(answer.choices):
+            if st.button(
+                label(choice, limit=90),
+                key=f"choice-{turn.turn_id}-{number}",
+                icon=":material/subdirectory_arrow_right:",
+                wrap=False,
+            ):
+                _ask(service, choice, turn.conversation_id)
+
+
+def _once_more(turn: Turn, ask_again: threads.AskAgain) -> None:
+    """Offer to ask again, for the model may be back."""
+    if st.button("Ask the model again", key=f"once-more-{turn.turn_id}", icon=":material/refresh:"):
+        ask_again(turn, turn.question)
 
 
 def _running(service: Client, turn: Turn) -> None:
@@ -235,6 +270,11 @@ def _answered(turn: Turn, answer: Answer, place: Place | None) -> None:
     if answer.outcome is Outcome.REFUSED:
         _refusal(turn, answer)
         return
+    if answer.outcome is Outcome.UNCLEAR:
+        with st.container(border=True, key=f"unclear-{turn.turn_id}"):
+            st.subheader(":material/help: What do you mean?", anchor=False)
+            st.text(answer.asks)
+        return
     if answer.outcome is Outcome.FAILED:
         with st.container(border=True, key=f"failed-{turn.turn_id}"):
             st.subheader("No answer", anchor=False)
@@ -244,11 +284,14 @@ def _answered(turn: Turn, answer: Answer, place: Place | None) -> None:
         st.warning("Your documents disagree about this.", icon=":material/compare_arrows:")
     if answer.outcome is Outcome.STOPPED:
         st.caption(":material/stop_circle: Stopped, so this is incomplete.")
+    if answer.missing:
+        st.warning("Answered in part.", icon=":material/rule:")
     here = place is not None and place.turn_id == turn.turn_id
     chosen = int(place.name) if here and place and place.name.isdecimal() else 0
     cited = answer_body(answer, chosen=chosen, key=f"answer-{turn.turn_id}")
-    if answer.note:
-        st.text(answer.note)
+    for told in (answer.reason, answer.note):
+        if told:
+            st.text(told)
     _support(turn, answer)
     _sources(turn, answer, chosen)
     if cited and cited != chosen:

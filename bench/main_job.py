@@ -1,4 +1,4 @@
-"""The main job: ingestion, retrieval and the time to the first token; prints three tables."""
+"""The main job: ingestion and retrieval; prints two tables."""
 
 import os
 import tempfile
@@ -15,22 +15,18 @@ from rich.table import Table
 
 import muniment.silence  # noqa: F401  (first, before anything that might speak)
 from corpus.access import Principal
-from corpus.documents import ChunkId
 from ingest.pipeline import Report
 from muniment.assembly import House, open_house
 from muniment.children import end_all
 from muniment.model_server import OwnModelServer, plan_model
 from muniment.samples import read_samples
 from muniment.settings import CHECKOUT, Settings, load_settings
-from rag.contract import Answer, DraftDelta, Step
 from rag.evaluation import read_questions
-from rag.generation import Message, ModelServer
-from rag.prompting import build_messages, passages_for_prompt
+from rag.generation import ModelServer
 from rag.ranking import DEPTH
 
 QUESTIONS = CHECKOUT / "samples" / "questions-dev.jsonl"
 ROUNDS = 3
-MODEL_QUESTIONS = 8
 READY_SECONDS = 300
 
 T = TypeVar("T")
@@ -45,19 +41,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="muniment-bench-") as folder:
         settings = load_settings().model_copy(update={"data": Path(folder), "model_off": True})
         with open_house(settings, worker=True) as house:
-            reader = _reader()
-            _show_ingestion(_ingest(house))
+            reader = sample_reader()
+            _show_ingestion(ingest_samples(house))
             _show_retrieval(house, reader)
-            _show_first_token(house, settings, reader)
 
 
-def _reader() -> Principal:
+def sample_reader() -> Principal:
+    """Return somebody who may read all the sample documents."""
     samples = read_samples()
     groups = {group for account in samples.accounts for group in account.groups}
     return Principal("bench", frozenset(groups))
 
 
-def _ingest(house: House) -> Report:
+def ingest_samples(house: House) -> Report:
+    """Bring the sample documents in."""
     samples = read_samples()
     source = house.catalog.add_source(
         name=samples.name, location=samples.folder, groups=samples.groups, rules=samples.rules
@@ -102,48 +99,9 @@ def _show_retrieval(house: House, reader: Principal) -> None:
     )
 
 
-def _show_first_token(house: House, settings: Settings, reader: Principal) -> None:
-    with _model_server(settings) as model:
-        if model is None:
-            console.print("First token: skipped, no model server (make up installs one).")
-            return
-        questions = [q.question for q in read_questions(QUESTIONS) if q.answerable]
-        bare, whole, ratios = [], [], []
-        assistant = type(house.assistant)(
-            catalog=house.catalog,
-            gate=house.gate,
-            index=house.index,
-            embedder=house.embedder,
-            bm25=house.bm25,
-            model=model,
-            record=house.record,
-        )
-        for question in questions[: MODEL_QUESTIONS * 2]:
-            answer = _ask(assistant.answer, question, reader)
-            if answer.timings.first_token is None:
-                continue
-            # The first asking fills the server's prefix cache; then the same prompt goes once to
-            # the server alone and once through Muniment, so that both find it filled.
-            chunks = house.gate.authorize(
-                reader,
-                house.catalog.load_chunks([ChunkId(p.chunk_id) for p in answer.passages]),
-            )
-            messages = build_messages(question, passages_for_prompt(chunks))
-            milliseconds = _timed(partial(_first_piece, model, messages))[1]
-            again = _ask(assistant.answer, question, reader).timings.first_token or 0.0
-            bare.append(milliseconds)
-            whole.append(again)
-            ratios.append(again - milliseconds)
-            if len(bare) == MODEL_QUESTIONS:
-                break
-        _table_of_times(
-            "Time to the first token, prompt in the server's prefix cache",
-            {"the model server alone": bare, "through Muniment": whole, "difference": ratios},
-        )
-
-
 @contextmanager
-def _model_server(settings: Settings) -> Iterator[ModelServer | None]:
+def model_server(settings: Settings) -> Iterator[ModelServer | None]:
+    """Start the model server, or take the one of the settings; None where there is none."""
     if settings.model_url:
         yield ModelServer(
             url=settings.model_url, name=settings.model_name, api_key=settings.model_key
@@ -166,25 +124,6 @@ def _model_server(settings: Settings) -> Iterator[ModelServer | None]:
     finally:
         server.stop_conversion()
         end_all([server.child])
-
-
-def _ask(answer: Callable[..., Answer], question: str, reader: Principal) -> Answer:
-    def ignore(_: Step | DraftDelta) -> None:
-        return
-
-    return answer(
-        question,
-        reader,
-        turn_id="",
-        conversation_id="",
-        quotes_only=False,
-        progress=ignore,
-        stopped=lambda: False,
-    )
-
-
-def _first_piece(model: ModelServer, messages: Sequence[Message]) -> str:
-    return next(model.complete(messages, maximum_tokens=1))
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

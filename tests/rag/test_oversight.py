@@ -156,6 +156,19 @@ def test_a_later_version_shows_that_the_document_changed_since(desk: Desk) -> No
     assert (passage.state, passage.same_text) == ("changed", True)
 
 
+def test_a_chunk_that_was_cut_otherwise_since_is_still_told_of(desk: Desk) -> None:
+    version = desk.publish("The fee is fixed")
+    last = desk.answered(version)
+    desk.catalog.recut(
+        version.version_id, [Chunk(0, 0, 7, page=0), Chunk(1, 8, 16, page=0)], cutting="2:5:8:2"
+    )
+
+    (passage,) = story(desk.record, desk.catalog, last).passages
+
+    assert (passage.state, passage.same_text) == ("unchanged", True)
+    assert (passage.page, passage.start, passage.end) == (0, 0, 16)
+
+
 def test_a_withdrawn_document_is_gone(desk: Desk) -> None:
     version = desk.publish("The fee is fixed")
     last = desk.answered(version)

@@ -35,6 +35,7 @@ NEIGHBOURHOOD: Final = 5_000
 """Entries around one that are searched for the others of its question."""
 
 ENDS: Final = ("rag.answer", "rag.refuse")
+ANSWERED: Final = frozenset({"answered", "partly", "conflict"})
 NO_QUESTION: Final = "This entry belongs to no question."
 
 
@@ -247,7 +248,7 @@ def _narrowed(filters: AuditFilters) -> dict[str, Any]:
 def _ending(entry: Entry) -> str:
     """Return what a day's figures count an entry as."""
     if entry.type == "rag.answer":
-        return "answered" if entry.outcome == "answered" else "failed"
+        return "answered" if entry.outcome in ANSWERED else "failed"
     return {"rag.ask": "asked", "rag.refuse": "refused", "access.denied": "denied"}.get(
         entry.type, "other"
     )

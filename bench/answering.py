@@ -11,8 +11,7 @@ from corpus.embedding import Embedder
 from muniment.settings import load_settings
 from rag.citations import check_draft
 from rag.evidence import EvidenceFinder, is_sufficient
-
-ALONE = "similarity and shared words"
+from rag.judging import Judge, Weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +34,31 @@ Check = Callable[[str, Sequence[AuthorizedChunk]], Checked]
 
 
 def checks() -> dict[str, Check]:
-    """Return the ways to check a claim that can be had, the shipped one last."""
-    return {"by words": _by_words}
+    """Return the ways to check a claim, the shipped one last."""
+    return {"by words alone": _by_words, "with the judge": _with_judge}
 
 
 def _by_words(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
-    found = check_draft(claim, passages)
-    return Checked(bool(found) and all(one.quote is not None for one in found), None)
+    return Checked(_is_supported(claim, passages, None), None)
 
 
-class Finders:
-    """The finders of evidence that can be had, by what they go by."""
+def _with_judge(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+    verdicts = judge().weigh([(claim, passage.found.text) for passage in passages])
+    score = max((verdict.bears_out for verdict in verdicts), default=0.0)
+    return Checked(_is_supported(claim, passages, judge().weigh), score)
 
-    @staticmethod
-    def load() -> dict[str, EvidenceFinder]:
-        """Return them, the shipped one last."""
-        return {ALONE: EvidenceFinder(embedder().embed)}
+
+def _is_supported(claim: str, passages: Sequence[AuthorizedChunk], weigh: Weigh | None) -> bool:
+    found = check_draft(claim, passages, weigh)
+    return bool(found) and all(one.quote is not None for one in found)
+
+
+def finders() -> dict[str, EvidenceFinder]:
+    """Return the finders of evidence by what they go by, the shipped one last."""
+    return {
+        "without the judge": EvidenceFinder(embedder().embed),
+        "with the judge": EvidenceFinder(embedder().embed, judge().weigh),
+    }
 
 
 def score_of(finder: EvidenceFinder, question: str, passages: Sequence[AuthorizedChunk]) -> Score:
@@ -66,6 +74,12 @@ def embedder() -> Embedder:
 
 
 @cache
+def judge() -> Judge:
+    """Return the product's judge."""
+    return Judge.load(cache_folder=_cache_folder())
+
+
+@cache
 def _cache_folder() -> Path:
-    folder = load_settings().data / "cache"
+    folder = load_settings().data / "cache" / "embedding"
     return folder if folder.is_dir() else Path(tempfile.mkdtemp(prefix="muniment-bench-"))

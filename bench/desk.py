@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 
 from audit.log import AuditLog
-from bench.answering import embedder
+from bench.answering import embedder, judge
 from corpus.access import Principal
 from corpus.catalog import Catalog
+from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex, open_index
 from corpus.originals import Originals
 from corpus.records import AccessRule
@@ -21,6 +22,7 @@ from ingest.settings import IngestSettings
 from rag.assistant import Assistant
 from rag.contract import Answer
 from rag.generation import ModelServer
+from rag.judging import Weigh
 
 Reply = Callable[[str], str]
 """The prompt's last message to what the model says."""
@@ -35,6 +37,8 @@ class Desk:
     index: VectorIndex
     record: AuditLog
     catalog_url: str
+    embedder: Embedder
+    weigh: Weigh
 
     def ask(self, question: str, asker: Principal, *, model: ModelServer | None) -> Answer:
         """Return what would be shown to somebody who asks."""
@@ -42,10 +46,11 @@ class Desk:
             catalog=self.catalog,
             gate=self.catalog.gate(),
             index=self.index,
-            embedder=embedder(),
+            embedder=self.embedder,
             bm25=Bm25Encoder(),
             model=model,
             record=self.record,
+            weigh=self.weigh,
         )
         return assistant.answer(
             question,
@@ -60,7 +65,12 @@ class Desk:
 
 @contextmanager
 def opened(
-    documents: Path, *, groups: frozenset[str], rules: Sequence[AccessRule] = ()
+    documents: Path,
+    *,
+    groups: frozenset[str],
+    rules: Sequence[AccessRule] = (),
+    encoder: Embedder | None = None,
+    weigh: Weigh | None = None,
 ) -> Iterator[Desk]:
     """Read a folder of documents as a source is read, and yield a desk over it.
 
@@ -68,7 +78,10 @@ def opened(
         documents: The folder.
         groups: Who may read what no rule is about.
         rules: Who may read the rest.
+        encoder: The product's own where none is given.
+        weigh: The product's own judge where none is given.
     """
+    encoder = encoder or embedder()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muniment-desk-")))
         url = f"sqlite:///{folder}/catalog.db"
@@ -82,28 +95,24 @@ def opened(
                     folder=folder / "index",
                     url="",
                     api_key="",
-                    dimension=embedder().dimension,
-                    fingerprint=embedder().fingerprint,
+                    dimension=encoder.dimension,
+                    fingerprint=encoder.fingerprint,
                 )
             )
         )
         record = stack.enter_context(closing(AuditLog.open(folder / "audit")))
         originals = Originals(folder / "originals")
-        pipeline = stack.enter_context(
-            closing(
-                Pipeline(
-                    catalog=catalog,
-                    originals=originals,
-                    index=index,
-                    embedder=embedder(),
-                    bm25=Bm25Encoder(),
-                    record=record,
-                    settings=IngestSettings(),
-                )
-            )
+        pipeline = Pipeline(
+            catalog=catalog,
+            originals=originals,
+            index=index,
+            embedder=encoder,
+            bm25=Bm25Encoder(),
+            record=record,
+            settings=IngestSettings(),
         )
         pipeline.run(catalog.queue_run(source.source_id))
-        yield Desk(catalog, originals, index, record, url)
+        yield Desk(catalog, originals, index, record, url, encoder, weigh or judge().weigh)
 
 
 def stand_in(reply: Reply) -> ModelServer:

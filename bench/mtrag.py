@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import muniment.silence  # noqa: F401  (first, before anything that might speak)
-from bench.answering import Finders, score_of
+from bench.answering import finders, score_of
 from bench.curves import Step, area, draw, steps
 from bench.evaluation_sets import data_folder
 from bench.texts import passages_of
@@ -63,7 +63,7 @@ def main() -> None:
     )
     lines: dict[str, Sequence[tuple[float, float]]] = {}
     points: dict[str, tuple[float, float]] = {}
-    for which, finder in Finders.load().items():
+    for which, finder in finders().items():
         started = time.process_time()
         scored = [score_of(finder, task.question, task.passages) for task in tasks]
         spent = (time.process_time() - started) / len(tasks)

@@ -1,6 +1,7 @@
 # ruff: noqa: F401, F811 - the fixtures of the service's own tests are used here too
 """Every route and every page, as the wrong person, as nobody, and with tokens that are no good.
 
+Attacks A01, A33, A36 (refusals alike), A37 and A46 of the table that this house holds itself to.
 The routes are those that the applications have, so that a new one is walked from its first day.
 What a route needs is read from its description: one whose path has a part that nobody has given
 an example of fails here until somebody does.

@@ -1,5 +1,8 @@
 # ruff: noqa: F401, F811 - the fixtures of the service's own tests are used here too
-"""Signing in through an identity provider: a real one, and one that lies in every way we know."""
+"""Signing in through an identity provider: a real one, and one that lies in every way we know.
+
+Attacks A24 and A35 of the table that this house holds itself to, and A33 for logouts.
+"""
 
 import json
 import re

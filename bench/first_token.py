@@ -10,7 +10,7 @@ Where MUNIMENT_MODEL_URL names a model server that runs, that one is asked.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -51,7 +51,7 @@ class _Tapped(ModelServer):
         stop: Sequence[str] = (),
         seconds: float | None = None,
         ended: Callable[[str], None] | None = None,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Note the prompt and when it goes."""
         self.messages = messages
         self.sent_at = time.perf_counter()

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -208,7 +208,7 @@ class _Written:
 class _Pump:
     """Reads a reply in a thread of its own, so that whoever waits for it can stop waiting."""
 
-    def __init__(self, reply: Iterator[str]) -> None:
+    def __init__(self, reply: Generator[str, None, None]) -> None:
         self._reply = reply
         self._pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -249,4 +249,4 @@ class _Pump:
             self._pieces.put(error)
         finally:
             with suppress(Exception):
-                self._reply.close()  # type: ignore[attr-defined] - it is a generator
+                self._reply.close()

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypedDict
 
@@ -163,7 +163,7 @@ class ModelServer:
         stop: Sequence[str] = (),
         seconds: float | None = None,
         ended: Callable[[str], None] | None = None,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Yield the reply's text piece by piece, at temperature 0.
 
         Closing the iterator ends the request, and with it the generation.

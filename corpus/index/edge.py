@@ -131,11 +131,6 @@ class EdgeIndex:
         if chunk_ids:
             self._update(edge.UpdateOperation.delete_points(list(chunk_ids)))
 
-    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
-        """See ``VectorIndex``."""
-        if chunk_ids:
-            self._update(edge.UpdateOperation.delete_points(list(chunk_ids)))
-
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
         self._set(filters.of_document(document_id), {filters.ACCESS_LIST: access_list})

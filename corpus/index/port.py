@@ -151,9 +151,6 @@ class VectorIndex(Protocol):
     def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
         """Remove some points; does nothing for those that are not there."""
 
-    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
-        """Remove some points; does nothing for those that are not there."""
-
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """Put every point of a document under another access list."""
 

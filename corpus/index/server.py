@@ -122,13 +122,6 @@ class ServerIndex:
                 points = models.PointIdsList(points=list(chunk_ids))
                 self._client.delete(COLLECTION, points, wait=True)
 
-    def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
-        """See ``VectorIndex``."""
-        if chunk_ids:
-            with self._translated():
-                points = models.PointIdsList(points=list(chunk_ids))
-                self._client.delete(COLLECTION, points, wait=True)
-
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
         self._set(filters.of_document(document_id), {filters.ACCESS_LIST: access_list})

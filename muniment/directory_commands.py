@@ -76,7 +76,7 @@ def directory_status(settings: Settings, *, as_json: bool) -> None:
         return
     for one in runs:
         when = f"{one.finished_at:%d %b %Y %H:%M:%S} UTC"
-        counts = f"{one.people} people, {one.groups} groups"
+        counts = f"people: {one.people}, groups: {one.groups}"
         click.echo(plain(f"{one.origin}: {one.outcome} at {when}; {counts}. {one.said}"))
     if not runs:
         click.echo("Nothing has been taken over from a directory.")

@@ -86,7 +86,9 @@ class Plan:
     def sentence(self) -> str:
         """Say what it does, in one sentence."""
         counted = [f"{len(self.of(kind))} {kind}" for kind in Kind if self.of(kind)]
-        return f"{self.people} people, {self.groups} groups: {', '.join(counted) or 'no change'}."
+        people = f"{self.people} {'person' if self.people == 1 else 'people'}"
+        groups = f"{self.groups} group{'' if self.groups == 1 else 's'}"
+        return f"{people}, {groups}: {', '.join(counted) or 'no change'}."
 
 
 CHANGING: Final = (

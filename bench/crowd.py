@@ -46,6 +46,8 @@ class Asked:
         seconds: From asking to the answer; None where none came.
         outcome: How it ended.
         places: In the queue, as they were told.
+        heard: Number of the last event.
+        broken: How often the connection broke.
     """
 
     person: str
@@ -54,6 +56,8 @@ class Asked:
     seconds: float | None = None
     outcome: str = ""
     places: list[int] = field(default_factory=list)
+    heard: int = 0
+    broken: int = 0
 
 
 def main() -> None:
@@ -116,12 +120,24 @@ def _ask(client: httpx.Client, token: str, asked: Asked, go: threading.Barrier) 
         asked.outcome = f"refused with {reply.status_code}"
         return
     asked.turn_id = str(reply.json()["turn_id"])
+    while asked.seconds is None and time.monotonic() - started < PATIENCE_SECONDS:
+        try:
+            _listen(client, headers, asked, started)
+        except httpx.TransportError:
+            asked.broken += 1  # and comes back after the last event it heard
+
+
+def _listen(client: httpx.Client, headers: dict[str, str], asked: Asked, started: float) -> None:
+    """Follow a turn's events from the last one that was heard, until its answer."""
     path = f"/v1/turns/{asked.turn_id}/events"
+    resumed = headers | {"Last-Event-ID": str(asked.heard)}
     name = ""
-    with client.stream("GET", path, headers=headers) as stream:
+    with client.stream("GET", path, headers=resumed) as stream:
         for line in stream.iter_lines():
             key, _, value = line.partition(": ")
-            if key == "event":
+            if key == "id":
+                asked.heard = int(value)
+            elif key == "event":
                 name = value
             elif key == "data" and name == "waiting":
                 asked.places.append(int(json.loads(value)["place"]))
@@ -195,6 +211,7 @@ def _show_whole(
         f"largest lead of one person over another who waited: {largest_lead(order, asked)} "
         "(1 is strictly in turn; as many are answered at once may be added)"
     )
+    console.print(f"connections that broke and were resumed: {sum(one.broken for one in asked)}")
     console.print(f"questions that were told a worse place than before: {backwards}")
 
 

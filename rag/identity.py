@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final, NamedTuple
 
 from argon2 import PasswordHasher
@@ -116,6 +117,7 @@ class Identity:
         need_code: Collection[str] = (),
     ) -> None:
         self._store = store
+        self._noting = Lock()
         self._clock = clock
         self._idle = idle
         self._longest = longest
@@ -485,13 +487,24 @@ class Identity:
                 raise NotSignedIn
             principal = self._narrowed(_principal(connection, row), row, strong=row.strong)
         if now >= row.seen_at + SEEN_PRECISION:
+            self._note_seen(row.token_hash, now)
+        return principal
+
+    def _note_seen(self, token_hash: str, now: datetime) -> None:
+        """Note when a session was used, once where many requests come at a time.
+
+        Fifty open streams would otherwise all write at the same moment, and wait for each other
+        longer than a database waits.
+        """
+        if not self._noting.acquire(blocking=False):
+            return
+        try:
             with self._store.writing.begin() as connection:
                 connection.execute(
-                    update(sessions)
-                    .where(sessions.c.token_hash == row.token_hash)
-                    .values(seen_at=now)
+                    update(sessions).where(sessions.c.token_hash == token_hash).values(seen_at=now)
                 )
-        return principal
+        finally:
+            self._noting.release()
 
     def account_id_of(self, name: str) -> str:
         """Return the lasting id of an account.

@@ -45,7 +45,7 @@ from rag.service_parts import (
 POLL_SECONDS: Final = 0.1
 """How often a program that waits for a whole answer is looked after."""
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 2.0
 """Longest time between two looks of a stream, which is woken when something happens."""
 
 UNFINISHED: Final = frozenset({"draft", "sentence"})

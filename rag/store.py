@@ -41,6 +41,10 @@ Clock = Callable[[], datetime]
 VERSION_TABLE: Final = "service_schema"
 """Alembic's own table. Named, because the catalog may live in the same PostgreSQL database."""
 
+KEPT_CONNECTIONS: Final = 8
+MORE_CONNECTIONS: Final = 40
+"""As many requests as the service has threads for may need one at the same moment."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -368,7 +372,7 @@ def open_store(url: str, *, synchronous: str = "FULL") -> Store:
     Raises:
         RagError: It cannot be opened, or a newer program has written it.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, pool_size=KEPT_CONNECTIONS, max_overflow=MORE_CONNECTIONS)
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine, synchronous)
     store = Store(engine)

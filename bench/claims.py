@@ -1,6 +1,6 @@
 """How far a sentence's support can be told: claims that are true, false or unheard of.
 
-    python -m bench claims [--draw]
+    python -m bench claims [--contracts N] [--draw]
 
 Two sets. Our own (`samples/claims`) is for choosing thresholds: short passages of the kind that
 organisations write, each with claims that it bears out, contradicts or says nothing about, and
@@ -9,8 +9,9 @@ a hypothesis against the passages of its contract that are nearest to it, as man
 a question.
 """
 
+import argparse
 import json
-import sys
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ from rag.assistant import PASSAGES
 CLAIMS = CHECKOUT / "samples" / "claims"
 KINDS = {"E": "true", "C": "false", "N": "unheard of"}
 CHOICES = {"Entailment": "E", "Contradiction": "C", "NotMentioned": "N"}
+SEED = 5
 RECALLS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Parts of the true claims, at which the curve is printed."""
 
@@ -55,14 +57,19 @@ class Claim:
 
 def main() -> None:
     """Print, for each set, how many claims of each kind are called supported."""
-    _show("Our own claims (samples/claims), for choosing", list(own_claims(CLAIMS)))
+    parser = argparse.ArgumentParser(prog="python -m bench claims")
+    parser.add_argument("--contracts", type=int, default=None, help="Drawn by chance; all of them.")
+    parser.add_argument("--draw", action="store_true")
+    chosen, _ = parser.parse_known_args()
+    if chosen.contracts is None:
+        _show("Our own claims (samples/claims), for choosing", list(own_claims(CLAIMS)))
     data = data_folder()
     if data is None or not (data / "contractnli").is_dir():
         console.print("ContractNLI is not here (MUNIMENT_EVAL_DATA), so it is left out.")
         return
-    picture = "claims" if "--draw" in sys.argv else ""
-    claims = list(contract_claims(data))
-    _show("ContractNLI, development part, for reporting", claims, picture=picture)
+    claims = list(contract_claims(data, most=chosen.contracts))
+    title = f"ContractNLI, development part, {chosen.contracts or 'all'} contracts, for reporting"
+    _show(title, claims, picture="claims" if chosen.draw else "")
 
 
 def own_claims(folder: Path) -> Iterator[Claim]:
@@ -77,10 +84,18 @@ def own_claims(folder: Path) -> Iterator[Claim]:
                 yield Claim(rest.strip(), whole(text), mark)
 
 
-def contract_claims(data: Path) -> Iterator[Claim]:
-    """Yield ContractNLI's hypotheses, each with the passages of its contract nearest to it."""
+def contract_claims(data: Path, *, most: int | None = None) -> Iterator[Claim]:
+    """Yield ContractNLI's hypotheses, each with the passages of its contract nearest to it.
+
+    Args:
+        data: Where the evaluation sets are.
+        most: So many contracts, drawn by chance with a fixed seed; None for all.
+    """
     known = json.loads((data / "contractnli" / "dev.json").read_text(encoding="utf-8"))
-    for number, document in enumerate(known["documents"]):
+    documents = known["documents"]
+    if most is not None:
+        documents = random.Random(SEED).sample(documents, min(most, len(documents)))  # noqa: S311
+    for number, document in enumerate(documents):
         found = document["annotation_sets"][0]["annotations"]
         hypotheses = [known["labels"][name]["hypothesis"] for name in found]
         passages = passages_of(document["text"], document=f"contract-{number}")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -89,18 +90,18 @@ def read_tasks(path: Path) -> list[Task]:
     return [_task(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _task(row: dict[str, object]) -> Task:
-    asked = [one["text"] for one in row["input"] if one["speaker"] == "user"]  # type: ignore[attr-defined]
+def _task(row: dict[str, Any]) -> Task:
+    asked = [one["text"] for one in row["input"] if one["speaker"] == "user"]
     passages = [
         chunk
-        for place, context in enumerate(row["contexts"])  # type: ignore[arg-type]
+        for place, context in enumerate(row["contexts"])
         for chunk in passages_of(
             context["text"].replace("<br>", "\n"),
             document=f"{row['task_id']}-{place}",
             title=str(context.get("title") or ""),
         )
     ]
-    (kind,) = row["answerability"]  # type: ignore[misc]
+    (kind,) = row["answerability"]
     return Task(stand_alone(asked[-1], asked[:-1]), passages, str(kind).lower())
 
 

@@ -54,7 +54,7 @@ def server(worded: Said, judged: Said) -> ModelServer:
                 }
                 for choice in body["structured_outputs"]["choice"]
             ]
-            choice = {"logprobs": {"content": [{"top_logprobs": tokens}]}}
+            choice: dict[str, object] = {"logprobs": {"content": [{"top_logprobs": tokens}]}}
         else:
             number = re.findall(r"\d+", worded(prompt))[-1]
             said = json.dumps({"answer": "So it is.", "passage": int(number)})

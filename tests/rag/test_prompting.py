@@ -46,7 +46,7 @@ def texts(chosen: list[PromptPassage]) -> list[str]:
 def test_passages_are_taken_whole_best_first_while_they_fit(passages: Passages) -> None:
     chunks = passages("a " * 60, "b " * 200, "c")
 
-    chosen = passages_for_prompt(chunks, room=100, count=lambda text: len(text) // 2)
+    chosen = passages_for_prompt(chunks, room=148, count=lambda text: len(text) // 2)
 
     assert texts(chosen) == ["a " * 60, "c"]
 
@@ -56,7 +56,7 @@ def test_the_best_passage_is_cut_at_a_sentence_where_it_alone_is_too_long(
 ) -> None:
     chunks = passages("One is one. Two is two. Three is three.")
 
-    chosen = passages_for_prompt(chunks, room=22, count=lambda text: len(text.split()) * 2)
+    chosen = passages_for_prompt(chunks, room=46, count=lambda text: len(text.split()) * 2)
 
     assert chosen[0].text.endswith("One is one. Two is two.")
 

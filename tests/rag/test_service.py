@@ -591,7 +591,7 @@ def test_fifty_questions_at_once_are_all_answered_recorded_and_served_in_turn(
     order = house.order_of_answers()
     assert sorted(order) == sorted(turn_id for _, turn_id in asked)
     last_of_bob = max(order.index(turn_id) for name, turn_id in asked if name == "bob")
-    assert last_of_bob < 4 + 2 * 10
+    assert last_of_bob < 30  # in the order of asking it would be the fiftieth
 
 
 def test_whether_a_model_words_answers_is_told(client: TestClient) -> None:

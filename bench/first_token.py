@@ -42,6 +42,7 @@ class _Tapped(ModelServer):
         self.mark = "00"
         self.messages: Sequence[Message] = ()
         self.sent_at = 0.0
+        self.reader = ""
 
     def complete(
         self,
@@ -51,9 +52,11 @@ class _Tapped(ModelServer):
         stop: Sequence[str] = (),
         seconds: float | None = None,
         ended: Callable[[str], None] | None = None,
+        reader: str = "",
     ) -> Generator[str, None, None]:
         """Note the prompt and when it goes."""
         self.messages = messages
+        self.reader = reader
         self.sent_at = time.perf_counter()
         yield from super().complete(
             _marked(messages, self.mark),
@@ -61,12 +64,13 @@ class _Tapped(ModelServer):
             stop=stop,
             seconds=seconds,
             ended=ended,
+            reader=reader,
         )
 
     def bare(self, mark: str) -> float:
         """Return milliseconds to the first token of the last prompt, sent without Muniment."""
         started = time.perf_counter()
-        reply = super().complete(_marked(self.messages, mark), maximum_tokens=1)
+        reply = super().complete(_marked(self.messages, mark), maximum_tokens=1, reader=self.reader)
         for _ in reply:
             break
         return (time.perf_counter() - started) * 1_000

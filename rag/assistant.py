@@ -462,7 +462,10 @@ class Assistant:
         if prompt is None or self._model is None:
             return _Worded(None, None, None, because)
         drafter = Drafter(
-            self._model, maximum_tokens=MAXIMUM_ANSWER_TOKENS, seconds=self._rules.seconds
+            self._model,
+            maximum_tokens=MAXIMUM_ANSWER_TOKENS,
+            seconds=self._rules.seconds,
+            reader=asking.asker.name,
         )
         return _Worded(prompt, drafter, drafter.begin(prompt.messages), because)
 

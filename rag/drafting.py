@@ -72,6 +72,7 @@ class Drafter:
         model: Writes them.
         maximum_tokens: Of a draft.
         seconds: Time for a draft, waiting for a seat at the model included.
+        reader: Whose prompts they are.
         monotonic: Seconds from any start, never running backwards.
         pause: Waits for some seconds.
     """
@@ -82,10 +83,12 @@ class Drafter:
         *,
         maximum_tokens: int,
         seconds: float,
+        reader: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._model = model
+        self._reader = reader
         self._maximum_tokens = maximum_tokens
         self._seconds = seconds
         self._monotonic = monotonic
@@ -102,6 +105,7 @@ class Drafter:
             maximum_tokens=self._maximum_tokens,
             seconds=self._seconds,
             ended=endings.append,
+            reader=self._reader,
         )
         return Begun(messages, _Pump(reply), endings, self._monotonic())
 

@@ -15,7 +15,7 @@ from corpus.access import Named, group_named, person_named
 from corpus.catalog import Catalog
 from rag.directory import DirectorySync, Kind
 from rag.directory_book import DirectoryBook, DirectoryGroup, DirectoryPerson, Snapshot
-from rag.errors import DirectoryInvalid, DirectoryStopped
+from rag.errors import DirectoryInvalid, DirectoryStopped, NotSignedIn
 from rag.identity import Identity
 
 PASSWORD = "correct horse battery"
@@ -111,7 +111,7 @@ def test_who_is_named_no_longer_is_locked_and_keeps_everything(site: Site) -> No
 
     assert steps == ["lock eve", "leave staff", "member unknown staff"]
     assert site.locked() == {"eve"}
-    with pytest.raises(Exception, match="session has ended"):
+    with pytest.raises(NotSignedIn):
         site.identity.principal_of(session)
 
 

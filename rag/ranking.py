@@ -27,6 +27,9 @@ DEPTH = 100
 """Chunks taken from each ranking before fusion, and after it."""
 MOST_NAMED = 8
 """Documents that a question may name and that are searched on their own."""
+NAMED_SURELY = 0.3
+"""How well a question must name a document for the named ones to be searched on their own: less
+sure names cost a second search and found nothing more in any set."""
 NAMED_SHARE = 0.5
 """Part of the best document's score that another must reach to count as named."""
 NAMING_STRENGTH = 4.0
@@ -166,7 +169,7 @@ class Ranker:
             )
             named = _named(rankings.documents) if self._weights.document else {}
             within = Rankings([], [])
-            if named:
+            if named and max(named.values()) >= NAMED_SURELY:
                 within = self._index.rankings(
                     dense=dense,
                     sparse=terms,

@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from muniment.samples import sample_passwords
-from muniment.settings import Settings
+from muniment.settings import Settings, load_settings
 from muniment.stores import open_identity
 from muniment.up import _prepare, _set_up_code
 from rag import store
@@ -20,7 +20,7 @@ EARLIER = "0003"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path)
+    return load_settings(data=tmp_path)
 
 
 def sign_in(settings: Settings, name: str) -> frozenset[str]:

@@ -82,6 +82,16 @@ _ORDER = re.compile(
     r"urge|use|utili[sz]e|weave|write)\b",
     re.IGNORECASE,
 )
+_ABOUT_ANY_ANSWER = re.compile(
+    r"\b(?:correct|right|only|true) answer to (?:every|any|all|each|whatever)\b"
+    r"|\bmust (?:appear|be (?:included|mentioned|shown|stated)) in (?:the|your|every|any) "
+    r"(?:answers?|responses?|reply|replies|output)\b"
+    r"|^\W*(?:then |and |now |please )?(?:say|write|print|output|repeat)\b[^.!?]{0,60}"
+    r"\b(?:and nothing else|nothing but|word for word)\b"
+    r"|\b(?:tell|ask|urge|direct|instruct) "
+    r"(?:the reader|whoever asks|the person (?:who asks|asking))\b",
+    re.IGNORECASE,
+)
 _REVEAL = re.compile(
     r"(?<!never )(?<!not )\b(?:reveal|show|print|repeat|output|display|leak|disclose|tell|share|"
     r"give|spell|what(?:'s| is| was| were| are))\b[^.!?]{0,50}"
@@ -180,6 +190,7 @@ def _kind(sentence: str) -> SuspicionKind | None:
         or _ROLE_PLAY.search(sentence)
         or _CALLED.search(sentence)
         or _REVEAL.search(sentence)
+        or _ABOUT_ANY_ANSWER.search(sentence)
         or (_ABOUT_REPLY.search(sentence) and _ORDER.search(sentence))
     ):
         return SuspicionKind.INSTRUCTION

@@ -15,9 +15,8 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.ElementTree import fromstring
+from lxml import etree  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
@@ -94,9 +93,8 @@ def _words_by_poppler(file: Path, page: int) -> list[Letter]:
         capture_output=True,
         check=False,
     )
-    try:
-        root = fromstring(done.stdout)
-    except ParseError:
+    root = etree.fromstring(done.stdout, etree.XMLParser(recover=True, resolve_entities=False))
+    if root is None:
         return []
     return [
         Letter(

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
-from rag.contract import Answer
+from rag.contract import Answer, Citation, Passage
 from rag.conversations import DONE, RUNNING
 from rag.store import Clock, Store, conversations, turn_events, turns, utc_now
 
@@ -76,7 +76,8 @@ def without(answer: Answer, document_id: str, names: Iterable[str] = ()) -> Answ
         document_id: The document.
         names: Its titles and paths; those the answer knows it by are found there.
     """
-    about = [one for one in (*answer.citations, *answer.passages) if one.document_id == document_id]
+    said: list[Citation | Passage] = [*answer.citations, *answer.passages]
+    about = [one for one in said if one.document_id == document_id]
     gone = {one.number for one in answer.citations if one.document_id == document_id}
     known = _worth_hiding({*names, *(name for one in about for name in (one.title, one.path))})
     sentences = [

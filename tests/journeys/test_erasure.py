@@ -26,24 +26,44 @@ def answered_from(house: House, path: str) -> Answer:
     """What an answer that quotes a document keeps of it."""
     (version,) = [one for one in house.catalog.live_versions() if one.path == path]
     (chunk,) = house.catalog.chunks_of(version.version_id)
-    about = {
-        "document_id": version.document_id,
-        "version_id": version.version_id,
-        "version_number": version.number,
-        "title": version.title,
-        "path": path,
-        "heading_path": [],
-        "page": None,
-        "place": "",
-        "start": chunk.chunk.start,
-        "end": chunk.chunk.end,
-    }
+    text, start, end = chunk.text, chunk.chunk.start, chunk.chunk.end
     return Answer(
         outcome=Outcome.ANSWERED,
-        sentences=[Sentence(text=chunk.text, citations=[1], quoted=True)],
-        citations=[Citation(number=1, quote=chunk.text, marks=[], **about)],
+        sentences=[Sentence(text=text, citations=[1], quoted=True)],
+        citations=[
+            Citation(
+                number=1,
+                document_id=version.document_id,
+                version_id=version.version_id,
+                version_number=version.number,
+                title=version.title,
+                path=path,
+                heading_path=[],
+                page=None,
+                place="",
+                start=start,
+                end=end,
+                quote=text,
+                marks=[],
+            )
+        ],
         passages=[
-            Passage(chunk_id=chunk.chunk_id, source="files", text=chunk.text, score=1.0, **about)
+            Passage(
+                chunk_id=chunk.chunk_id,
+                document_id=version.document_id,
+                version_id=version.version_id,
+                version_number=version.number,
+                title=version.title,
+                path=path,
+                source="files",
+                heading_path=[],
+                page=None,
+                place="",
+                start=start,
+                end=end,
+                text=text,
+                score=1.0,
+            )
         ],
     )
 
@@ -81,8 +101,8 @@ def test_no_store_holds_a_byte_of_an_erased_document_nor_does_an_answer(tmp_path
     assert kept is not None
     assert [one.text for one in kept.sentences] == [ERASED_SENTENCE]
     assert (kept.citations, kept.passages) == ([], [])
-    places = {
-        place["place"]: (place["removed"], place["left"]) for place in receipt.envelope["places"]
-    }  # type: ignore[index,union-attr,call-overload]
+    cleared = receipt.envelope["places"]
+    assert isinstance(cleared, list)
+    places = {str(one["place"]): (one["removed"], one["left"]) for one in cleared}  # type: ignore[index,call-overload]
     assert places["conversations"] == (1, 0)
     assert all(left == 0 for _, left in places.values())

@@ -1,15 +1,22 @@
 """Find the chunks that may answer a question, among those its asker may read."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from corpus.access import Gate, Principal, UncheckedChunk
+from corpus.access import AccessListId, Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
+from corpus.documents import DocumentId
 from corpus.embedding import Embedder
-from corpus.index import Bm25Encoder, VectorIndex
+from corpus.index import Bm25Encoder, Rankings, VectorIndex
+from corpus.vectors import FloatVector, QuestionTerms
 from corpus.word_vectors import WordVectors
 from rag.fusion import DEFAULT, Weights
 from rag.ranking import Found, Ranker
 from rag.reranking import RERANKED, SHARE, Reranker
+
+TOLD_AGAIN: Final = 3
+"""How often a search is repeated whose findings had to be told; what is left is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,56 @@ class Candidate:
     chunk: UncheckedChunk
     score: float
     found: Found = field(default=Found(), compare=False)
+
+
+class _Told:
+    """The index, told first whatever it found and should not have.
+
+    Between a change of somebody's rights and the moment the index knows, it would find what the
+    gate keeps back afterwards, and the scores of the rest would be scaled, and their words
+    weighed, by what the asker may not read.
+    """
+
+    def __init__(self, index: VectorIndex, catalog: Catalog) -> None:
+        self._index = index
+        self._catalog = catalog
+
+    def rankings(
+        self,
+        *,
+        dense: FloatVector,
+        sparse: QuestionTerms,
+        access_lists: Collection[AccessListId],
+        limit: int,
+        documents: Collection[DocumentId] | None = None,
+    ) -> Rankings:
+        """See ``VectorIndex``."""
+        for _ in range(TOLD_AGAIN):
+            found = self._index.rankings(
+                dense=dense,
+                sparse=sparse,
+                access_lists=access_lists,
+                limit=limit,
+                documents=documents,
+            )
+            elsewhere = self._catalog.listed_elsewhere(_documents(found), access_lists)
+            told = {key: now for key, now in elsewhere.items() if now is not None}
+            for document_id, access_list in told.items():
+                self._index.set_access_list(document_id, access_list)
+                self._catalog.access_indexed(document_id, access_list)
+            if not told:
+                break
+        return Rankings(
+            *(
+                [one for one in ranking if one.facts.document_id not in elsewhere]
+                for ranking in (found.dense, found.sparse, found.documents)
+            )
+        )
+
+
+def _documents(found: Rankings) -> set[DocumentId]:
+    rankings = (found.dense, found.sparse, found.documents)
+    return {one.facts.document_id for ranking in rankings for one in ranking}
 
 
 class Retriever:
@@ -57,7 +114,11 @@ class Retriever:
         self._gate = gate
         self._reranker = reranker
         self._ranker = Ranker(
-            index=index, embedder=embedder, bm25=bm25, word_vectors=word_vectors, weights=weights
+            index=_Told(index, catalog),
+            embedder=embedder,
+            bm25=bm25,
+            word_vectors=word_vectors,
+            weights=weights,
         )
 
     def retrieve(self, question: str, *, visible_to: Principal, limit: int) -> list[Candidate]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from corpus.access import Effect, person_named
+from corpus.index import Rankings
 from rag.generation import ModelServer
 from tests.attacks.world import LEVELS, PATIENCE_SECONDS, World, canary_of, named, text_of
 
@@ -63,12 +64,20 @@ def a03_lists_counts_and_searches_hold_only_ones_own(world: World) -> None:
 
 
 def a03_the_index_is_asked_for_ones_own_only(world: World) -> None:
-    furnish(world)
+    secret = furnish(world)
+    found: list[Rankings] = []
+    real = world.index.rankings
 
+    def watched(**asked: Any) -> Rankings:
+        found.append(real(**asked))
+        return found[-1]
+
+    world.index.rankings = watched  # type: ignore[method-assign]
     world.search("bob")
 
-    read = [entry for entry in world.record.entries(limit=500) if entry.type == "rag.retrieve"]
-    assert read[-1].envelope["candidates_denied"] == 0
+    rankings = [ranking for one in found for ranking in (one.dense, one.sparse, one.documents)]
+    assert found
+    assert secret not in {one.facts.document_id for ranking in rankings for one in ranking}
 
 
 def a08_a_copied_address_opens_nothing_for_another(world: World) -> None:
@@ -118,6 +127,44 @@ def a43_a_search_before_the_index_knows_finds_nothing_lost(world: World) -> None
     assert world.catalog.stale_access()
 
     assert CANARY not in world.search("alice").text
+
+
+def a43_rights_lost_between_the_search_and_the_gate_count(world: World) -> None:
+    furnish(world)
+    assert_reaches(world, "alice")
+    load = world.catalog.load_chunks
+
+    def lost_meanwhile(chunk_ids: Any) -> Any:
+        revoke(world)
+        return load(chunk_ids)
+
+    world.catalog.load_chunks = lost_meanwhile  # type: ignore[method-assign]
+
+    assert CANARY not in world.search("alice").text
+
+
+def a45_scores_tell_nothing_of_what_was_just_lost(world: World) -> None:
+    furnish(world)
+    world.put("open/dues.txt", "Harbour dues are agreed when the project closes, says the board.")
+    enter(world, "", Effect.ALLOW, "carol")
+    assert_reaches(world, "carol")
+    world.catalog.add_entry(
+        source_id=world.source.source_id,
+        path="fin/",
+        effect=Effect.DENY,
+        principal=person_named("carol"),
+    )
+
+    at_once = found_by(world, "carol")
+    world.pipeline.apply_access()
+
+    assert at_once == found_by(world, "carol")
+    assert len(at_once) == 2
+
+
+def found_by(world: World, person: str) -> list[tuple[str, float, str]]:
+    shown = world.search(person).json()["passages"]
+    return [(one["path"], one["score"], str(one["found_by"])) for one in shown]
 
 
 def a44_memory_of_before_the_revocation_is_withheld(world: World) -> None:
@@ -237,10 +284,21 @@ def a43_an_answer_in_the_making_is_withheld_when_rights_are_lost(world: World) -
     assert "rag.answer" not in types
 
 
+def _shown_with_canary(world: World, place: str) -> str:
+    """Return the draft once it is shown; the model speaks before anything of it is."""
+    waiting, shown = threading.Event(), ""
+    for _ in range(int(PATIENCE_SECONDS * 20)):
+        shown = world.get("alice", place).text
+        if CANARY in shown:
+            break
+        waiting.wait(0.05)
+    return shown
+
+
 def a43_a_draft_is_not_shown_once_rights_are_lost(world: World) -> None:
     model, turn = _start_draft(world)
     place = f"/v1/turns/{turn['turn_id']}"
-    before = world.get("alice", place).text
+    before = _shown_with_canary(world, place)
     revoke(world)
     try:
         after = world.get("alice", place).text
@@ -261,9 +319,11 @@ PROBES: tuple[Probe, ...] = (
     a25_one_persons_decision_never_serves_another,
     a33_taken_out_of_a_group_counts_from_the_next_request,
     a43_a_search_before_the_index_knows_finds_nothing_lost,
+    a43_rights_lost_between_the_search_and_the_gate_count,
     a43_an_answer_in_the_making_is_withheld_when_rights_are_lost,
     a43_a_draft_is_not_shown_once_rights_are_lost,
     a44_memory_of_before_the_revocation_is_withheld,
+    a45_scores_tell_nothing_of_what_was_just_lost,
     denying_wins_through_nested_groups,
     an_entry_that_has_ended_opens_nothing,
     a_marking_asks_for_clearance,

@@ -10,6 +10,7 @@ import sqlalchemy as sql
 import corpus.index.edge
 import corpus.permissions
 import rag.assistant
+import rag.retrieval
 import rag.service_asking
 from corpus import tables
 from corpus.access import AuthorizedChunk, AuthorizedVersion, Effect, Gate, Named
@@ -38,6 +39,17 @@ def without_the_gate_for_chunks(patch: pytest.MonkeyPatch) -> None:
         return [AuthorizedChunk(chunk, principal.name, _seal()) for chunk in chunks]
 
     patch.setattr(Gate, "authorize", authorize)
+
+
+def without_telling_the_index_first(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        rag.retrieval._Told, "rankings", lambda self, **asked: self._index.rankings(**asked)
+    )
+
+
+def without_either_check_of_what_was_found(patch: pytest.MonkeyPatch) -> None:
+    without_telling_the_index_first(patch)
+    without_the_gate_for_chunks(patch)
 
 
 def without_the_gate_for_versions(patch: pytest.MonkeyPatch) -> None:
@@ -112,7 +124,12 @@ def _rekey(patch: pytest.MonkeyPatch, rekey: Callable[[Any], Any]) -> None:
 
 MUTATIONS: list[tuple[Mutate, Probe]] = [
     (without_the_filter_of_the_index, probes.a03_the_index_is_asked_for_ones_own_only),
-    (without_the_gate_for_chunks, probes.a43_a_search_before_the_index_knows_finds_nothing_lost),
+    (without_the_gate_for_chunks, probes.a43_rights_lost_between_the_search_and_the_gate_count),
+    (without_telling_the_index_first, probes.a45_scores_tell_nothing_of_what_was_just_lost),
+    (
+        without_either_check_of_what_was_found,
+        probes.a43_a_search_before_the_index_knows_finds_nothing_lost,
+    ),
     (without_the_gate_for_versions, probes.a08_a_copied_address_opens_nothing_for_another),
     (without_the_epoch_in_the_key, probes.a33_taken_out_of_a_group_counts_from_the_next_request),
     (without_the_person_in_the_key, probes.a25_one_persons_decision_never_serves_another),

@@ -106,7 +106,8 @@ class World:
             fingerprint=self.embedder.fingerprint,
         )
         self.record = AuditLog.open(self.folder / "audit", clock=self.clock)
-        self.identity = Identity.open(url, hasher=hasher)
+        # Their own clock stands still: no session ends, however long a busy machine takes.
+        self.identity = Identity.open(url, hasher=hasher, clock=lambda: Clock().now)
         self.conversations = Conversations.open(url, clock=self.clock)
         self.originals = Originals(self.folder / "originals")
         watch = BreakGlassWatch(self.catalog, self.record, clock=self.clock)

@@ -20,13 +20,11 @@ class Step:
         threshold: Scores at and above it pass.
         wanted: Part of what should pass that does.
         unwanted: Part of what should not pass that does.
-        precision: Part of what passes that should; 1 where nothing does.
     """
 
     threshold: float
     wanted: float
     unwanted: float
-    precision: float
 
 
 def steps(scored: Iterable[tuple[float, bool]]) -> list[Step]:
@@ -40,9 +38,8 @@ def steps(scored: Iterable[tuple[float, bool]]) -> list[Step]:
         passed += wanted
         if place < len(ordered) and ordered[place][0] == score:
             continue
-        found.append(
-            Step(score, passed / max(total, 1), (place - passed) / max(others, 1), passed / place)
-        )
+        unwanted = (place - passed) / max(others, 1)
+        found.append(Step(score, passed / max(total, 1), unwanted))
     return found
 
 

@@ -276,45 +276,6 @@ def page_of(pages: Sequence[Page], offset: int) -> int | None:
     return pages[-1].number if pages else None
 
 
-def section_around(
-    blocks: Sequence[Block], start: int, end: int, *, longest: int
-) -> tuple[int, int]:
-    """Return the span of the smallest section that holds a span and adds something to it.
-
-    A section is a heading with all below it up to the next heading of its level or a higher one.
-    Sections grow from the innermost outwards and are taken while they are not too long; the span
-    itself is returned where none fits. Furniture inside is part of the span.
-
-    Args:
-        blocks: Of the version, in text order.
-        start: Offset of the span's first character.
-        end: Offset after its last.
-        longest: In characters.
-    """
-    level = None
-    for place in range(len(blocks) - 1, -1, -1):
-        block = blocks[place]
-        if block.start > start or block.kind is not BlockKind.HEADING:
-            continue
-        if level is not None and block.level >= level:
-            continue
-        level = block.level
-        stop = next(
-            (
-                other.start
-                for other in blocks[place + 1 :]
-                if other.kind is BlockKind.HEADING and other.level <= block.level
-            ),
-            blocks[-1].end,
-        )
-        stop = max(stop, end)
-        if stop - block.start > longest:
-            break
-        if (block.start, stop) != (start, end):
-            return block.start, stop
-    return start, end
-
-
 def line_boxes(words: Iterable[Word], start: int, end: int) -> list[Box]:
     """Return the boxes that mark a span: one rectangle per line per page, in reading order.
 

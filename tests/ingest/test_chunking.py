@@ -11,7 +11,6 @@ from corpus.documents import (
     Chunk,
     ParsedDocument,
     line_boxes,
-    section_around,
 )
 from ingest.building import DocumentBuilder
 from ingest.chunking import CUTTER, ChunkLimits, cut, index_text, search_text
@@ -173,20 +172,6 @@ def test_chunks_are_cut_anew_from_the_parse_alone(parsed_policy: ParsedDocument)
 
     assert cut(stored) == cut(parsed_policy)
     assert len(cut(stored, limits=ChunkLimits(20, 30, 5))) > len(cut(stored))
-
-
-def test_a_span_can_give_the_section_around_it(parsed_policy: ParsedDocument) -> None:
-    text = parsed_policy.text
-    start = text.index("Tell your manager")
-
-    narrow = section_around(parsed_policy.blocks, start, start + 10, longest=500)
-    wide = section_around(parsed_policy.blocks, start, start + 10, longest=5)
-    outer = section_around(parsed_policy.blocks, *narrow, longest=2_000)
-
-    assert text[slice(*narrow)].startswith("2.1 Illness\n\nTell your manager")
-    assert wide == (start, start + 10)
-    assert text[slice(*outer)].startswith("2 Absence")
-    assert "3 Records" not in text[slice(*outer)]
 
 
 def test_whoever_lets_the_cutter_cut_otherwise_raises_its_number(

@@ -12,7 +12,7 @@ import pytest
 from corpus.access import Effect
 from ingest.worker import Worker
 from muniment.model_server import command_of, plan_model, variables_of
-from muniment.settings import Settings
+from muniment.settings import load_settings
 from rag.generation import ModelServer
 from tests.attacks.probes import CANARY, OPEN, SECRET, enter, furnish, revoke, version_of
 from tests.attacks.world import LEVELS, World, canary_of, named, text_of
@@ -197,7 +197,7 @@ def listening_here() -> set[str]:
 def test_a09_the_model_server_answers_this_machine_alone_and_by_a_key_of_its_own(
     tmp_path: Path,
 ) -> None:
-    one, two = (plan_model(Settings(data=tmp_path / name)) for name in "ab")
+    one, two = (plan_model(load_settings(data=tmp_path / name)) for name in "ab")
     command, variables = command_of(one), variables_of(one, processors=[0])
 
     assert command[command.index("--host") + 1] == "127.0.0.1"

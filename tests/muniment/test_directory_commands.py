@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from corpus.access import Principal
 from muniment.__main__ import cli
 from muniment.directories import _keep_in_step
-from muniment.settings import Settings
+from muniment.settings import Settings, load_settings
 from muniment.stores import open_catalog, open_identity, open_record
 
 STAFF = "name\nbea\ncem\ndov\n"
@@ -111,7 +111,7 @@ class OneRound(threading.Event):
 @pytest.fixture
 def house(folder: Path) -> Iterator[House]:
     (folder.parent / "data").mkdir()
-    settings = Settings(data=folder.parent / "data", directory=str(folder))
+    settings = load_settings(data=folder.parent / "data", directory=str(folder))
     with ExitStack() as stack:
         yield House(
             settings,

@@ -199,7 +199,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 def stage(catalog: Catalog, share: Share, paths: list[str]) -> dict[str, DocumentId]:
     source = catalog.add_source(name="office", location=Path(share.url), groups=frozenset())
     catalog.set_rights(source.source_id, "ntfs")
-    ids = {}
+    ids: dict[str, DocumentId] = {}
     for path in paths:
         text = f"What {path} says."
         staged = catalog.stage_version(

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from corpus.access import AuthorizedChunk
 from corpus.embedding import Embedder
+from corpus.vectors import FloatMatrix, FloatVector
 from muniment.settings import load_settings
 from rag.citations import check_draft
-from rag.evidence import EvidenceFinder, is_sufficient
+from rag.evidence import Embed, EvidenceFinder, is_sufficient
 from rag.judging import Judge, Weigh
 
 
@@ -55,10 +58,24 @@ def _is_supported(claim: str, passages: Sequence[AuthorizedChunk], weigh: Weigh 
 
 def finders() -> dict[str, EvidenceFinder]:
     """Return the finders of evidence by what they go by, the shipped one last."""
+    embed = _remembering(embedder().embed)
     return {
-        "without the judge": EvidenceFinder(embedder().embed),
-        "with the judge": EvidenceFinder(embedder().embed, judge().weigh),
+        "without the judge": EvidenceFinder(embed),
+        "with the judge": EvidenceFinder(embed, judge().weigh),
     }
+
+
+def _remembering(embed: Embed) -> Embed:
+    """Return what embeds a text once, however often it is asked."""
+    rows: dict[str, FloatVector] = {}
+
+    def remembered(texts: Sequence[str]) -> FloatMatrix:
+        new = [text for text in dict.fromkeys(texts) if text not in rows]
+        if new:
+            rows.update(zip(new, embed(new), strict=True))
+        return np.array([rows[text] for text in texts], dtype=np.float32)
+
+    return remembered
 
 
 def score_of(finder: EvidenceFinder, question: str, passages: Sequence[AuthorizedChunk]) -> Score:

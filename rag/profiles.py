@@ -185,7 +185,7 @@ def probe(
     Args:
         model: It must be running.
         items: Passages with what is known of them.
-        questions: For each ability; claims are twice as many.
+        questions: For each ability; the judge is asked four times as many.
         progress: Told which ability is next.
 
     Raises:
@@ -198,16 +198,18 @@ def probe(
     formed = [_keeps_form(model, items, item) for item in chosen]
     progress("judge")
     weigh = ModelJudge(model).weigh
-    true = weigh([(item.true[0], item.text) for item in chosen])
-    untrue = weigh([(item.untrue[0], item.text) for item in chosen])
-    area = _area([one.bears_out for one in true], [one.bears_out for one in untrue])
+    right = [(about, item.text) for item in chosen for about in (item.true[0], item.answered[0])]
+    wrong = [
+        (about, item.text) for item in chosen for about in (item.untrue[0], *item.unanswered[:1])
+    ]
+    area = _area([one.bears_out for one in weigh(right)], [one.bears_out for one in weigh(wrong)])
     return [
         _share("cites", cited, "sentences that name the right passage of three"),
         _share("form", formed, "answers in the form asked for that name the right passage"),
         Finding(
-            "judge", area, FIT_AREA, 2 * len(chosen),
-            "how often a claim that the passage bears out is found likelier than one that it "
-            "does not (0.5 is chance)",
+            "judge", area, FIT_AREA, len(right) + len(wrong),
+            "how often what the passage bears out or answers is found likelier than what it does "
+            "not (0.5 is chance)",
         ),
     ]  # fmt: skip
 

@@ -72,7 +72,9 @@ def knowing(prompt: str) -> str:
 
 
 def fair(prompt: str) -> str:
-    return "no" if "burnt" in prompt else "yes"
+    if "burnt" in prompt:
+        return "no"
+    return "unknown" if "Who owns" in prompt else "yes"
 
 
 def ignore(_: str) -> None:

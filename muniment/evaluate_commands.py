@@ -20,9 +20,20 @@ from muniment.samples import Samples, add_sample_accounts, add_sample_source, re
 from muniment.settings import CHECKOUT, Settings
 from muniment.stores import open_catalog, open_identity, open_record
 from muniment.terminal import ExitCode, example, print_json
-from rag.evaluation import Figure, Judged, figures, judge, latency, quote_stands, read_questions
+from rag.evaluation import (
+    Figure,
+    Judged,
+    area_under,
+    figures,
+    judge,
+    latency,
+    quote_stands,
+    read_questions,
+    refusal_curve,
+)
 
 QUESTIONS = CHECKOUT / "samples" / "questions.jsonl"
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 STEPS = ("retrieve", "first_token", "total")
 
 
@@ -43,10 +54,17 @@ evaluate.add_command(evaluate_retrieval)
     default=QUESTIONS,
     help="Other questions, in the same form.",
 )
+@click.option("--curve", is_flag=True, help="Show what other thresholds would refuse.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def evaluate_samples(
-    context: click.Context, person: str, questions: Path, *, quotes: bool, as_json: bool
+    context: click.Context,
+    person: str,
+    questions: Path,
+    *,
+    quotes: bool,
+    curve: bool,
+    as_json: bool,
 ) -> None:
     """Put the sample questions to the assistant and print how it did.
 
@@ -75,6 +93,8 @@ def evaluate_samples(
         print_json(_as_json(judged, table))
     else:
         _print_table(judged, table)
+    if curve and not as_json:
+        _print_curve(judged)
     if any(figure.holds is False for figure in table):
         context.exit(ExitCode.NOT_DONE)
 
@@ -129,6 +149,22 @@ def _print_table(judged: Sequence[Judged], table: Sequence[Figure]) -> None:
         "Median milliseconds: "
         + ", ".join(f"{step} {value:.0f}" for step, value in medians if value is not None)
     )
+
+
+def _print_curve(judged: Sequence[Judged]) -> None:
+    """Print the strictest threshold for each share of answerable questions it would refuse."""
+    points = refusal_curve(judged)
+    shown = Table("Answerable refused", "Unanswerable refused", "Threshold on the best match")
+    for share in SHARES:
+        allowed = [point for point in points if point.answerable <= share]
+        if allowed:
+            point = allowed[-1]
+            shown.add_row(
+                f"{point.answerable:.0%}", f"{point.unanswerable:.0%}", f"{point.threshold:.3f}"
+            )
+    console = Console(highlight=False)
+    console.print(shown)
+    console.print(f"Area under the curve {area_under(points):.3f}")
 
 
 def _as_json(judged: Sequence[Judged], table: Sequence[Figure]) -> dict[str, object]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -72,6 +73,15 @@ class Figure:
     def share(self) -> float:
         """Return the part, 0 to 1; 0 of nothing."""
         return self.count / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalPoint:
+    """What a threshold on the best passage's match would refuse, as parts from 0 to 1."""
+
+    threshold: float
+    answerable: float
+    unanswerable: float
 
 
 def read_questions(path: Path) -> list[KnownQuestion]:
@@ -173,6 +183,38 @@ def figures(judged: Sequence[Judged]) -> list[Figure]:
         _plain_figure("Answers that cite an expected document", (e.cites_expected for e in judged)),
         _plain_figure("Answers that hold the expected words", (each.right for each in judged)),
     ]
+
+
+def refusal_curve(judged: Sequence[Judged]) -> list[RefusalPoint]:
+    """Return what each threshold would refuse, the least strict first.
+
+    Thresholds are the matches of the best passages that occur; a question with no passage
+    matches by 0. With it a site sees what its own questions would bear.
+    """
+    answerable = [_best_match(each) for each in judged if each.known.answerable]
+    unanswerable = [_best_match(each) for each in judged if not each.known.answerable]
+    return [
+        RefusalPoint(
+            threshold,
+            answerable=sum(match < threshold for match in answerable) / max(len(answerable), 1),
+            unanswerable=sum(match < threshold for match in unanswerable)
+            / max(len(unanswerable), 1),
+        )
+        for threshold in sorted({*answerable, *unanswerable})
+    ]
+
+
+def area_under(curve: Sequence[RefusalPoint]) -> float:
+    """Return how often an answerable question matches better than an unanswerable one, 0 to 1."""
+    points = [
+        *((point.answerable, point.unanswerable) for point in curve),
+        (1.0, 1.0),
+    ]
+    return sum((right[0] - left[0]) * (left[1] + right[1]) / 2 for left, right in pairwise(points))
+
+
+def _best_match(judged: Judged) -> float:
+    return max((passage.score for passage in judged.answer.passages), default=0.0)
 
 
 def latency(judged: Sequence[Judged], step: str) -> float | None:

@@ -7,16 +7,32 @@ import pytest
 
 from rag.contract import Answer, Citation, Outcome, Passage, Sentence, Timings
 from rag.errors import QuestionsInvalid
-from rag.evaluation import KnownQuestion, figures, judge, latency, read_questions
+from rag.evaluation import (
+    Judged,
+    KnownQuestion,
+    area_under,
+    figures,
+    judge,
+    latency,
+    read_questions,
+    refusal_curve,
+)
 
 KNOWN = KnownQuestion("q1", "How much leave?", True, ("leave.pdf",), 2, ("27 days",))
 UNKNOWN = KnownQuestion("q2", "Who is king?", False, (), None, ())
 
 
-def answer(text: str = "", *, path: str = "leave.pdf", page: int = 2, total: float = 5.0) -> Answer:
+def answer(
+    text: str = "",
+    *,
+    path: str = "leave.pdf",
+    page: int = 2,
+    total: float = 5.0,
+    match: float = 1.0,
+) -> Answer:
     passage = Passage(
         chunk_id="c", document_id="d", version_id="v", version_number=1, title="Leave", path=path,
-        source="s", heading_path=[], page=page, place="", start=0, end=1, text=text, score=1.0,
+        source="s", heading_path=[], page=page, place="", start=0, end=1, text=text, score=match,
     )  # fmt: skip
     citation = Citation(
         number=1, document_id="d", version_id="v", version_number=1, title="Leave", path=path,
@@ -69,6 +85,42 @@ def test_a_step_that_never_ran_has_no_latency() -> None:
     )
 
     assert (latency(judged, "total"), latency(judged, "first_token")) == (5.0, None)
+
+
+def matched(known: KnownQuestion, *matches: float) -> list[Judged]:
+    return [
+        judged
+        for match in matches
+        for judged in judge(
+            [known],
+            ask=lambda _, match=match: answer("x", match=match),  # type: ignore[misc]
+            stands=lambda _: True,
+            progress=lambda _: None,
+        )
+    ]
+
+
+def test_the_curve_says_what_each_threshold_would_refuse() -> None:
+    judged = [*matched(KNOWN, 0.4, 0.6, 0.8), *matched(UNKNOWN, 0.2, 0.5)]
+
+    points = [
+        (point.threshold, point.answerable, point.unanswerable) for point in refusal_curve(judged)
+    ]
+
+    assert points == [
+        (0.2, 0, 0),
+        (0.4, 0, 0.5),
+        (0.5, pytest.approx(1 / 3), 0.5),
+        (0.6, pytest.approx(1 / 3), 1),
+        (0.8, pytest.approx(2 / 3), 1),
+    ]
+
+
+def test_the_area_is_how_often_the_answerable_match_better() -> None:
+    judged = [*matched(KNOWN, 0.4, 0.6, 0.8), *matched(UNKNOWN, 0.2, 0.5)]
+
+    assert area_under(refusal_curve(judged)) == pytest.approx(5 / 6)
+    assert area_under(refusal_curve([*matched(KNOWN, 0.5), *matched(UNKNOWN, 0.5)])) == 0.5
 
 
 def test_questions_are_read_line_by_line(tmp_path: Path) -> None:

@@ -184,11 +184,6 @@ def open_house(
         )
 
 
-def adaptation_file(settings: Settings) -> Path:
-    """Return where what was learned from the documents is kept."""
-    return settings.data / "adaptation.json"
-
-
 def forgetting(house: House) -> Callable[[Erasure], tuple[int, int] | None]:
     """Return what takes an erased document out of the conversations."""
     holds = house.catalog.holds()
@@ -203,6 +198,11 @@ def forgetting(house: House) -> Callable[[Erasure], tuple[int, int] | None]:
         return conversations.forget(erasure.document_id, titles | {erasure.path})
 
     return clear
+
+
+def adaptation_file(settings: Settings) -> Path:
+    """Return where what was learned from the documents is kept."""
+    return settings.data / "adaptation.json"
 
 
 def _load_reranker(settings: Settings) -> Reranker | None:

@@ -129,7 +129,7 @@ def _matrices(rows: int, inner: int, columns: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _numpy(rows: int, inner: int, columns: int, threads: int) -> Callable[[], object]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     left, right = _matrices(rows, inner, columns)
 

@@ -120,7 +120,6 @@ def _inputs(
     }
 
 
-@torch.no_grad()
 def _report(
     module: torch.nn.Module,
     held: Sequence[Item],
@@ -129,12 +128,13 @@ def _report(
     epoch: int,
 ) -> None:
     module.eval()
-    likely = np.concatenate(
-        [
-            module(**_inputs(tokenizer, batch, device)).softmax(-1)[:, 0].cpu().numpy()
-            for batch in _slices(held)
-        ]
-    )
+    with torch.no_grad():
+        likely = np.concatenate(
+            [
+                module(**_inputs(tokenizer, batch, device)).softmax(-1)[:, 0].cpu().numpy()
+                for batch in _slices(held)
+            ]
+        )
     kinds = np.array([item.kind for item in held])
     areas = [
         f"{name} {area(list(likely[kinds == first]), list(likely[kinds == second])):.3f}"

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
-from rag.contract import Answer, Citation, Passage
+from rag.contract import Answer
 from rag.conversations import DONE, RUNNING
 from rag.store import Clock, Store, conversations, turn_events, turns, utc_now
 
@@ -76,10 +76,11 @@ def without(answer: Answer, document_id: str, names: Iterable[str] = ()) -> Answ
         document_id: The document.
         names: Its titles and paths; those the answer knows it by are found there.
     """
-    said: list[Citation | Passage] = [*answer.citations, *answer.passages]
-    about = [one for one in said if one.document_id == document_id]
+    said = [(one.document_id, one.title, one.path) for one in answer.citations]
+    said += [(one.document_id, one.title, one.path) for one in answer.passages]
+    about = [(title, path) for document, title, path in said if document == document_id]
     gone = {one.number for one in answer.citations if one.document_id == document_id}
-    known = _worth_hiding({*names, *(name for one in about for name in (one.title, one.path))})
+    known = _worth_hiding({*names, *(name for one in about for name in one)})
     sentences = [
         one.model_copy(
             update={

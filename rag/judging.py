@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import openvino
@@ -107,7 +107,7 @@ class Judge:
         with self._lock:
             scores = np.array(self._request.infer(inputs)[0], dtype=np.float32)
         likely = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return likely / likely.sum(axis=1, keepdims=True)
+        return cast("FloatMatrix", likely / likely.sum(axis=1, keepdims=True))
 
 
 def build(base: Path, taught: Path | None) -> "torch.nn.Module":
@@ -123,7 +123,7 @@ def build(base: Path, taught: Path | None) -> "torch.nn.Module":
     transformers.utils.logging.disable_progress_bar()
     encoder = transformers.AutoModel.from_pretrained(base, local_files_only=True)
 
-    class CrossEncoder(torch.nn.Module):
+    class CrossEncoder(torch.nn.Module):  # type: ignore[misc] # torch is untyped here
         def __init__(self) -> None:
             super().__init__()
             self.encoder = encoder

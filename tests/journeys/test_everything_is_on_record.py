@@ -413,7 +413,7 @@ QUIET_COMMANDS = {
     "user token list": "labels of tokens, never the tokens",
     "user token revoke": "writes admin.user.change; needs a token",
     "adapt": "writes index.adapt; shown in tests/muniment/test_adapt_commands.py",
-    "index rechunk": "cuts texts on record otherwise; what was read of a chunk names its text's hash",
+    "index rechunk": "cuts texts on record otherwise; what was read names its hash",
     "index rebuild": "builds what is searched from texts on record; system.start names its model",
     "hold list": "the holds, for whoever owns the data folder",
     "hold lift": "writes hold.lift; shown in tests/muniment/test_hold_commands.py",

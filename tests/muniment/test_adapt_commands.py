@@ -10,13 +10,13 @@ from audit.events import RetrievalAdapted
 from muniment import adapt_commands
 from muniment.__main__ import cli
 from muniment.assembly import adaptation_file
-from muniment.settings import Settings
+from muniment.settings import Settings, load_settings
 from muniment.stores import open_record
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data")
+    return load_settings(data=tmp_path / "data")
 
 
 def run(settings: Settings, *words: str) -> Result:

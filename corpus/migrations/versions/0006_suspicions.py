@@ -12,9 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Add the column to the chunks in use and to those that were cut anew since."""
     for table in ("chunk", "past_chunk"):
-        op.add_column(
-            table, sa.Column("suspicions", sa.Text(), nullable=False, server_default="")
-        )
+        op.add_column(table, sa.Column("suspicions", sa.Text(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:

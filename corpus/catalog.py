@@ -205,11 +205,8 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures, Cuttings):
             store_parsed(connection, version_id, parsed)
             chunk_ids = store_chunks(connection, version_id, chunks)
             if planned is not None:
-                connection.execute(
-                    tables.run_file.update()
-                    .where(tables.run_file.c.sequence == planned)
-                    .values(version_id=version_id)
-                )
+                plan = tables.run_file.update().where(tables.run_file.c.sequence == planned)
+                connection.execute(plan.values(version_id=version_id))
             relist(connection, source, self._levels, below=path)
             access_list = AccessListId(document_row(connection, document_id).access_list_id)
             if number == 1:

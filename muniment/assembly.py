@@ -133,10 +133,7 @@ def open_house(
     """
     with ExitStack() as stack:
         catalog = stack.enter_context(closing(open_catalog(settings)))
-        program = "rag" if serves_questions else "ingest"
-        record = stack.enter_context(
-            closing(open_record(settings, program=program, serves_questions=serves_questions))
-        )
+        record = stack.enter_context(_record(settings, serves_questions=serves_questions))
         identity = stack.enter_context(closing(open_identity(settings)))
         conversations = stack.enter_context(
             closing(Conversations.open(settings.service_database_url, clock=utc_now))
@@ -144,13 +141,11 @@ def open_house(
         embedder = load_embedder(settings)
         index = stack.enter_context(closing(_open_index(settings, embedder)))
         stack.callback(index.flush)
-        originals = Originals(settings.data / "originals")
         bm25 = Bm25Encoder()
         gate = catalog.gate(opened=BreakGlassWatch(catalog, record, clock=utc_now))
         model = model_of(settings)
-        pipeline = None
-        if worker:
-            pipeline = stack.enter_context(_pipeline(settings, catalog, index, embedder, record))
+        reading = _pipeline(settings, catalog, index, embedder, record)
+        pipeline = stack.enter_context(reading) if worker else None
         assistant = Assistant(
             catalog=catalog,
             gate=gate,
@@ -170,7 +165,7 @@ def open_house(
             settings=settings,
             clock=utc_now,
             catalog=catalog,
-            originals=originals,
+            originals=Originals(settings.data / "originals"),
             embedder=embedder,
             bm25=bm25,
             index=index,
@@ -182,6 +177,11 @@ def open_house(
             assistant=assistant,
             pipeline=pipeline,
         )
+
+
+def _record(settings: Settings, *, serves_questions: bool) -> closing[AuditLog]:
+    program = "rag" if serves_questions else "ingest"
+    return closing(open_record(settings, program=program, serves_questions=serves_questions))
 
 
 def forgetting(house: House) -> Callable[[Erasure], tuple[int, int] | None]:

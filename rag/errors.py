@@ -4,6 +4,8 @@ RagError
 ├── ModelUnavailable   the model server does not answer, or answers with an error
 ├── ModelBusy          the model server has no seat free
 ├── RecordUnavailable  the record cannot be written, so nothing is answered
+├── JudgeInvalid       the file of the judge is missing or not of its kind
+├── AdaptationInvalid  what was learned from the documents cannot be read
 ├── NotSignedIn        no session, or one that has ended
 ├── NotAllowed         signed in, but the role does not admit this
 ├── NotFound           no such thing, or none this person may know of

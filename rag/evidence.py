@@ -28,7 +28,7 @@ questions, see `docs/quality.md`."""
 JUDGED = 4
 """Sentences that the judge reads: those that speak best to the question without it."""
 HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT
-SUFFICIENT_SCORE = 0.875
+SUFFICIENT_SCORE = 0.83
 """The best sentence must reach this for a question to be answered."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""

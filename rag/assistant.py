@@ -49,7 +49,7 @@ from rag.contract import (
     Timings,
 )
 from rag.drafting import Begun, Drafted, Drafter, Hooks
-from rag.editions import Settled, settle
+from rag.editions import LATER, Settled, later_edition, name_without_date, settle
 from rag.errors import RecordUnavailable
 from rag.evidence import Evidence, EvidenceFinder, is_sufficient, worth_quoting
 from rag.fusion import DEFAULT, Weights
@@ -83,6 +83,7 @@ from rag.wording import Span
 PASSAGES = 6
 PASSAGES_PER_FURTHER_PART = 2
 MAXIMUM_ANSWER_TOKENS = 160
+MOST_EDITIONS = 100
 USUAL_SECONDS: Final = 180.0
 
 CHECKED_AGAIN_SECONDS = 0.2
@@ -541,12 +542,33 @@ class Assistant:
                 ),
             }
         )
+        answer = self._with_later_editions(answer, asking.asker)
         watch.check = watch.elapsed() - before_check
         # The last look at rights before the answer is on record and final.
         if drafted.withheld or not making.still.now():
             return self._withhold(asking, after=making.after)
         answer = answer.model_copy(update={"timings": watch.timings()})
         return self._give(asking, answer, drafted, prompt, after=making.after)
+
+    def _with_later_editions(self, answer: Answer, asker: Principal) -> Answer:
+        """Say of what is quoted from an earlier edition that there is a later one.
+
+        Retrieval may have brought the earlier one alone; only documents that the asker may read
+        are named.
+        """
+        cited = {citation.title for citation in answer.citations}
+        notes = [answer.note]
+        for citation in {each.document_id: each for each in answer.citations}.values():
+            name = name_without_date(citation.title, citation.path)
+            if not name:
+                continue
+            found, _ = self._catalog.readable_documents(asker, query=name, limit=MOST_EDITIONS)
+            others = [(one.version.title, one.version.path) for one in found]
+            later = later_edition(citation.title, citation.path, others)
+            if later and later not in cited:
+                notes.append(LATER.format(earlier=citation.title, later=later))
+        note = " ".join(dict.fromkeys(note for note in notes if note))
+        return answer.model_copy(update={"note": note})
 
     def _read(self, sought: Sequence[str], asker: Principal, *, limit: int) -> _Reading:
         """Return what may be read for the forms of a question, the best of each in turn."""

@@ -30,10 +30,13 @@ VERSION: Final = re.compile(
 )
 SEPARATORS: Final = re.compile(r"[\s_\-().,\[\]]+")
 
+SHORTEST_NAME: Final = 4
+"""In letters: what is left of a name without its date, to be looked for."""
 SAME_STATEMENT: Final = 0.5
 """Part of their terms, numbers aside, that two sentences share when they state the same thing."""
 
 EARLIER: Final = "From an earlier edition; a later one was read as well and does not say this."
+LATER: Final = "This is quoted from {earlier}; there is a later edition: {later}."
 DISAGREE: Final = "Editions of this document disagree. The later one stands first."
 
 
@@ -77,6 +80,38 @@ def edition_of(title: str, path: str) -> Edition:
         return Edition(f"{PurePosixPath(path).parent}/{by_title.series}", by_title.rank)
     by_path = _edition(PurePosixPath(path).stem)
     return Edition(f"{PurePosixPath(path).parent}/{by_path.series}", by_path.rank)
+
+
+def name_without_date(title: str, path: str) -> str:
+    """Return what the names of all editions of a document hold, letter for letter.
+
+    The longest stretch of its title, or failing that of its file's name, without date or version;
+    empty where neither has any, or where it is of one day, as minutes and letters are.
+    """
+    name = title if _edition(title).rank else PurePosixPath(path).stem
+    rank = _edition(name).rank
+    if not rank or _is_of_one_day(name):
+        return ""
+    pieces = VERSION.sub("\0", DATE.sub("\0", name)).split("\0")
+    longest = max((piece.strip(" _-()[],.") for piece in pieces), key=len)
+    return longest if len(longest) >= SHORTEST_NAME else ""
+
+
+def later_edition(title: str, path: str, others: Sequence[tuple[str, str]]) -> str:
+    """Return the title of the latest edition after this one; empty where there is none.
+
+    Args:
+        title: Of the document.
+        path: Of the document.
+        others: Titles and paths of documents that may be editions of it.
+    """
+    own = edition_of(title, path)
+    later = [
+        (edition.rank, other)
+        for other, place in others
+        if own.is_earlier_than(edition := edition_of(other, place))
+    ]
+    return max(later)[1] if later else ""
 
 
 def settle(
@@ -125,6 +160,10 @@ def _edition(name: str) -> Edition:
     if dates:
         return Edition(bare, max(dates))
     return Edition(bare, max(versions) if versions else ())
+
+
+def _is_of_one_day(name: str) -> bool:
+    return any(match["day"] or match["iso_day"] for match in DATE.finditer(name))
 
 
 def _moment(match: re.Match[str]) -> tuple[int, ...]:

@@ -198,6 +198,24 @@ def test_a_backed_sentence_of_the_draft_is_shown_and_an_unbacked_one_struck(desk
     assert (answer.struck, answer.model) == (1, "small")
 
 
+def test_what_is_quoted_from_an_earlier_edition_is_told_so_to_whoever_may_read_the_later(
+    desk: Desk,
+) -> None:
+    (desk.folder / "gifts-2023.md").write_text(
+        "# Gifts Policy 2023\n\nThe limit for a gift is fifty pounds a year.\n"
+    )
+    (desk.folder / "gifts-2025.md").write_text(
+        "# Gifts Policy 2025\n\nNothing of value may be taken from anybody.\n"
+    )
+    desk.read_folder()
+
+    answer = ask(desk.assistant(), "What is the limit for a gift in pounds a year?")
+
+    cited = {citation.title for citation in answer.citations}
+    assert "Gifts Policy 2023" in cited
+    assert "Gifts Policy 2025" in answer.note or "Gifts Policy 2025" in cited
+
+
 def test_a_draft_that_nothing_backs_is_replaced_by_quotes(desk: Desk) -> None:
     answer = ask(desk.assistant(model_that_says("Staff have 99 days of annual leave.")))
 

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.access import AuthorizedChunk
-from rag.editions import DISAGREE, EARLIER, edition_of, settle
+from rag.editions import (
+    DISAGREE,
+    EARLIER,
+    edition_of,
+    later_edition,
+    name_without_date,
+    settle,
+)
 from rag.evidence import Evidence
 from rag.wording import Span
 from tests.rag.conftest import Passages
@@ -108,3 +115,33 @@ def test_no_title_is_earlier_than_itself_nor_both_ways(one: str, other: str) -> 
 
     assert not mine.is_earlier_than(mine)
     assert not (mine.is_earlier_than(theirs) and theirs.is_earlier_than(mine))
+
+
+@pytest.mark.parametrize(
+    ("title", "path", "name"),
+    [
+        ("Expenses Policy 2023", "p/x.pdf", "Expenses Policy"),
+        ("Records Retention Standard v2.1", "p/x.pdf", "Records Retention Standard"),
+        ("Fees", "p/fees-2024.pdf", "fees"),
+        ("Minutes of the Board, 27 March 2025", "p/m.pdf", ""),
+        ("Handbook", "p/handbook.pdf", ""),
+        ("2024", "p/2024.pdf", ""),
+    ],
+)
+def test_the_name_without_its_date_is_what_other_editions_are_looked_for_by(
+    title: str, path: str, name: str
+) -> None:
+    assert name_without_date(title, path) == name
+
+
+def test_the_latest_later_edition_is_told() -> None:
+    others = [
+        ("Expenses Policy 2021", "p/a.pdf"),
+        ("Expenses Policy 2025", "p/b.pdf"),
+        ("Expenses Policy 2024", "p/c.pdf"),
+        ("Travel Policy 2026", "p/d.pdf"),
+        ("Expenses Policy 2026", "other/e.pdf"),
+    ]
+
+    assert later_edition("Expenses Policy 2023", "p/x.pdf", others) == "Expenses Policy 2025"
+    assert later_edition("Expenses Policy 2025", "p/b.pdf", others) == ""

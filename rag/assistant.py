@@ -305,7 +305,9 @@ class Assistant:
         bm25: The sparse encoder the index was made with.
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
-        weigh: The judge of what answers a question and of what bears out a sentence.
+        weigh: The judge of what answers a question.
+        backs: A judge good enough to find that a passage bears out what is said in other words;
+            None to go by words alone.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
         reranker: The site's own cross-encoder, if it has one.
         weights: Of the ingredients of retrieval, as the site has adapted them.
@@ -325,6 +327,7 @@ class Assistant:
         model: ModelServer | None,
         record: AuditLog,
         weigh: Weigh,
+        backs: Weigh | None = None,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
         weights: Weights = DEFAULT,
@@ -334,7 +337,7 @@ class Assistant:
         self._catalog = catalog
         self._gate = gate
         self._evidence = EvidenceFinder(embedder.embed, weigh)
-        self._weigh = weigh
+        self._backs = backs
         self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
@@ -509,7 +512,7 @@ class Assistant:
             citer=Citer(self._catalog, chunks),
             after=retrieved,
             append=self._append,
-            weigh=self._weigh,
+            backs=self._backs,
         )
         return self._word(making, passages, missing, worded)
 
@@ -784,7 +787,7 @@ class _Making:
         citer: Numbers the quotes.
         after: Where the reading stands on record.
         append: Puts an event on record, as following from another.
-        weigh: The judge of what bears out a sentence.
+        backs: The judge of what bears out a sentence; None to go by words alone.
     """
 
     def __init__(
@@ -797,7 +800,7 @@ class _Making:
         citer: Citer,
         after: Entry,
         append: Callable[..., Entry],
-        weigh: Weigh,
+        backs: Weigh | None,
     ) -> None:
         self.asking = asking
         self.chunks = chunks
@@ -808,7 +811,7 @@ class _Making:
         self._answered = answered
         self._citer = citer
         self._append = append
-        self._weigh = weigh
+        self._backs = backs
         self._kept: list[CheckedSentence] = []
         self._struck = 0
 
@@ -818,7 +821,7 @@ class _Making:
         shown = [self.chunks[place] for place in places]
 
         def check(number: int, span: Span, text: str) -> bool:
-            return self._check(number, span, _backed(text, shown, places, self._weigh))
+            return self._check(number, span, _backed(text, shown, places, self._backs))
 
         return Hooks(
             progress=self.asking.progress,
@@ -932,10 +935,10 @@ def _backed(
     text: str,
     shown: Sequence[AuthorizedChunk],
     places: Sequence[int],
-    weigh: Weigh,
+    backs: Weigh | None,
 ) -> CheckedSentence:
     """Return a sentence with what backs it, told by its place among all that was read."""
-    checked = next(iter(check_draft(text, shown, weigh)), CheckedSentence(text, None))
+    checked = next(iter(check_draft(text, shown, backs)), CheckedSentence(text, None))
     if checked.quote is None:
         return checked
     return replace(checked, quote=replace(checked.quote, passage=places[checked.quote.passage]))

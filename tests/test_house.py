@@ -11,7 +11,19 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("muniment", "ingest", "rag", "ui", "corpus", "audit")
 TEXT = {".py", ".md", ".toml", ".yml", ".txt", ".conf", ".sh", ".js", ".css", ".env", ".json", ""}
-BINARY = {".pdf", ".docx", ".xlsx", ".pptx", ".png", ".jpg", ".woff2", ".svg", ".gguf", ".ico", ".safetensors"}
+BINARY = {
+    ".pdf",
+    ".docx",
+    ".xlsx",
+    ".pptx",
+    ".png",
+    ".jpg",
+    ".woff2",
+    ".svg",
+    ".gguf",
+    ".ico",
+    ".safetensors",
+}
 
 
 def tracked() -> list[Path]:

@@ -234,8 +234,14 @@ class SlowModel:
         self.spoke, self.go_on = threading.Event(), threading.Event()
 
     def server(self) -> ModelServer:
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=self.Stream(self)))
-        return ModelServer(url="http://model", name="slow", transport=transport)
+        return ModelServer(
+            url="http://model", name="slow", transport=httpx.MockTransport(self._reply)
+        )
+
+    def _reply(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/chat/completions"):
+            return httpx.Response(404)
+        return httpx.Response(200, stream=self.Stream(self))
 
     class Stream(httpx.SyncByteStream):
         def __init__(self, model: "SlowModel") -> None:

@@ -58,7 +58,8 @@ READING = {
 BEHIND_THE_GATE = {
     "rag/opened.py": "takes versions that the gate opened",
     "rag/retrieval.py": "returns chunks that nobody has checked, for the gate",
-    "rag/assistant.py": "reads boxes of chunks that the gate let through",
+    "rag/assistant.py": "reads chunks that the gate let through",
+    "rag/showing.py": "reads boxes of chunks that the gate let through",
     "rag/oversight.py": "compares hashes for the auditor, and hands out no text",
     "rag/evaluation.py": "the operator's own measurements, on the command line",
 }

@@ -32,7 +32,7 @@ from rag.errors import ModelBusy, ModelUnavailable
 from rag.forgetting import Forgetting
 from rag.generation import ModelServer
 from rag.identity import Identity
-from rag.judging import SILENT, Judge, Verdict, Weigh
+from rag.judging import Judge, Verdict, Weigh
 from rag.profiles import AUTO, ModelJudge, Profile, beside, kept_profile, profile_named
 from rag.reranking import Reranker
 
@@ -155,8 +155,8 @@ def open_house(
             model=model,
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
-            weigh=(weigh := _weigh_of(settings, model)),
-            backs=_backs_of(settings, model, weigh),
+            weigh=_weigh_of(settings, model),
+            may_back=lambda: model is not None and _profile_of(settings, model).judges,
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
@@ -266,20 +266,6 @@ def _weigh_of(settings: Settings, model: ModelServer | None) -> Weigh:
         return (both if _profile_of(settings, model).judges else own)(pairs)
 
     return weigh
-
-
-def _backs_of(settings: Settings, model: ModelServer | None, weigh: Weigh) -> Weigh | None:
-    """Return the judge of paraphrases: both, where the model's profile says that it can judge.
-
-    Ours is not asked alone: of what it found borne out in contracts two fifths were not.
-    """
-    if model is None:
-        return None
-
-    def backs(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        return weigh(pairs) if _profile_of(settings, model).judges else [SILENT] * len(pairs)
-
-    return backs
 
 
 def _profile_of(settings: Settings, model: ModelServer) -> Profile:

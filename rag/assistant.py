@@ -49,7 +49,7 @@ from rag.contract import (
     Timings,
 )
 from rag.drafting import Begun, Drafted, Drafter, Hooks
-from rag.editions import LATER, Settled, later_edition, name_without_date, settle
+from rag.editions import Settled, later_edition, name_without_date, settle, told_of_later
 from rag.errors import RecordUnavailable
 from rag.evidence import Evidence, EvidenceFinder, is_sufficient, worth_quoting
 from rag.fusion import DEFAULT, Weights
@@ -305,9 +305,9 @@ class Assistant:
         bm25: The sparse encoder the index was made with.
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
-        weigh: The judge of what answers a question.
-        backs: A judge good enough to find that a passage bears out what is said in other words;
-            None to go by words alone.
+        weigh: The judge of what answers a question and of what contradicts a passage.
+        may_back: Whether the judge is good enough, now, to find that a passage bears out what is
+            said in other words.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
         reranker: The site's own cross-encoder, if it has one.
         weights: Of the ingredients of retrieval, as the site has adapted them.
@@ -327,7 +327,7 @@ class Assistant:
         model: ModelServer | None,
         record: AuditLog,
         weigh: Weigh,
-        backs: Weigh | None = None,
+        may_back: Callable[[], bool] = lambda: False,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
         weights: Weights = DEFAULT,
@@ -337,7 +337,8 @@ class Assistant:
         self._catalog = catalog
         self._gate = gate
         self._evidence = EvidenceFinder(embedder.embed, weigh)
-        self._backs = backs
+        self._weigh = weigh
+        self._may_back = may_back
         self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
@@ -512,7 +513,8 @@ class Assistant:
             citer=Citer(self._catalog, chunks),
             after=retrieved,
             append=self._append,
-            backs=self._backs,
+            weigh=self._weigh,
+            may_back=self._may_back(),
         )
         return self._word(making, passages, missing, worded)
 
@@ -559,7 +561,7 @@ class Assistant:
         Retrieval may have brought the earlier one alone; only documents that the asker may read
         are named.
         """
-        cited = {citation.title for citation in answer.citations}
+        cited = {citation.path for citation in answer.citations}
         notes = [answer.note]
         for citation in {each.document_id: each for each in answer.citations}.values():
             name = name_without_date(citation.title, citation.path)
@@ -568,8 +570,8 @@ class Assistant:
             found, _ = self._catalog.readable_documents(asker, query=name, limit=MOST_EDITIONS)
             others = [(one.version.title, one.version.path) for one in found]
             later = later_edition(citation.title, citation.path, others)
-            if later and later not in cited:
-                notes.append(LATER.format(earlier=citation.title, later=later))
+            if later is not None and later[1] not in cited:
+                notes.append(told_of_later(citation.title, citation.path, later))
         note = " ".join(dict.fromkeys(note for note in notes if note))
         return answer.model_copy(update={"note": note})
 
@@ -787,7 +789,8 @@ class _Making:
         citer: Numbers the quotes.
         after: Where the reading stands on record.
         append: Puts an event on record, as following from another.
-        backs: The judge of what bears out a sentence; None to go by words alone.
+        weigh: The judge.
+        may_back: Whether it may find borne out what words alone do not show.
     """
 
     def __init__(
@@ -800,7 +803,8 @@ class _Making:
         citer: Citer,
         after: Entry,
         append: Callable[..., Entry],
-        backs: Weigh | None,
+        weigh: Weigh,
+        may_back: bool,
     ) -> None:
         self.asking = asking
         self.chunks = chunks
@@ -811,7 +815,8 @@ class _Making:
         self._answered = answered
         self._citer = citer
         self._append = append
-        self._backs = backs
+        self._weigh = weigh
+        self._may_back = may_back
         self._kept: list[CheckedSentence] = []
         self._struck = 0
 
@@ -821,7 +826,8 @@ class _Making:
         shown = [self.chunks[place] for place in places]
 
         def check(number: int, span: Span, text: str) -> bool:
-            return self._check(number, span, _backed(text, shown, places, self._backs))
+            drafted = check_draft(text, shown, self._weigh, may_back=self._may_back)
+            return self._check(number, span, _among_all(text, drafted, places))
 
         return Hooks(
             progress=self.asking.progress,
@@ -931,14 +937,11 @@ def _own_words(settled: Settled) -> list[CheckedSentence]:
     ]
 
 
-def _backed(
-    text: str,
-    shown: Sequence[AuthorizedChunk],
-    places: Sequence[int],
-    backs: Weigh | None,
+def _among_all(
+    text: str, drafted: Sequence[CheckedSentence], places: Sequence[int]
 ) -> CheckedSentence:
     """Return a sentence with what backs it, told by its place among all that was read."""
-    checked = next(iter(check_draft(text, shown, backs)), CheckedSentence(text, None))
+    checked = next(iter(drafted), CheckedSentence(text, None))
     if checked.quote is None:
         return checked
     return replace(checked, quote=replace(checked.quote, passage=places[checked.quote.passage]))

@@ -77,7 +77,11 @@ class _Window:
 
 
 def check_draft(
-    draft: str, passages: Sequence[AuthorizedChunk], weigh: Weigh | None = None
+    draft: str,
+    passages: Sequence[AuthorizedChunk],
+    weigh: Weigh | None = None,
+    *,
+    may_back: bool = True,
 ) -> list[CheckedSentence]:
     """Return the draft's sentences, each with the narrowest span that supports it.
 
@@ -91,24 +95,39 @@ def check_draft(
         draft: What the model wrote.
         passages: What it was given.
         weigh: The judge; None to go by words alone.
+        may_back: Whether it may back what words alone do not, or only strike.
     """
     windows = [
         window for number, passage in enumerate(passages) for window in _windows(number, passage)
     ]
     drafted = [span.of(draft) for span in sentences(draft)]
     checked = [_check(sentence, windows) for sentence in drafted]
-    return checked if weigh is None else [_judged(each, windows, weigh) for each in checked]
-
-
-def _judged(checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh) -> CheckedSentence:
-    """Let the judge strike what contradicts its quote, and find support that is paraphrased."""
-    if checked.verbatim:
+    if weigh is None:
         return checked
-    if checked.quote is not None:
-        own = [window for window in windows if window.quote == checked.quote]
-        (verdict,) = weigh([(checked.text, own[0].in_context())])
-        doubted = verdict.contradicts >= DOUBTFUL
-        return CheckedSentence(checked.text, None) if doubted else checked
+    struck = [_unless_contradicted(each, windows, weigh) for each in checked]
+    if not may_back:
+        return struck
+    return [
+        after if before.quote is not None else _borne_out(after, windows, weigh)
+        for before, after in zip(checked, struck, strict=True)
+    ]
+
+
+def _unless_contradicted(
+    checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh
+) -> CheckedSentence:
+    """Strike what the judge finds contradicted by the very span that words find to support it."""
+    if checked.verbatim or checked.quote is None:
+        return checked
+    own = next(window for window in windows if window.quote == checked.quote)
+    (verdict,) = weigh([(checked.text, own.in_context())])
+    return CheckedSentence(checked.text, None) if verdict.contradicts >= DOUBTFUL else checked
+
+
+def _borne_out(
+    checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh
+) -> CheckedSentence:
+    """Let the judge find support for what is said in other words."""
     likely = _likely_support(checked.text, windows)
     verdicts = weigh([(checked.text, window.in_context()) for window in likely])
     borne_out = [

@@ -97,8 +97,10 @@ def name_without_date(title: str, path: str) -> str:
     return longest if len(longest) >= SHORTEST_NAME else ""
 
 
-def later_edition(title: str, path: str, others: Sequence[tuple[str, str]]) -> str:
-    """Return the title of the latest edition after this one; empty where there is none.
+def later_edition(
+    title: str, path: str, others: Sequence[tuple[str, str]]
+) -> tuple[str, str] | None:
+    """Return title and path of the latest edition after this one; None where there is none.
 
     Args:
         title: Of the document.
@@ -107,11 +109,19 @@ def later_edition(title: str, path: str, others: Sequence[tuple[str, str]]) -> s
     """
     own = edition_of(title, path)
     later = [
-        (edition.rank, other)
+        (edition.rank, (other, place))
         for other, place in others
         if own.is_earlier_than(edition := edition_of(other, place))
     ]
-    return max(later)[1] if later else ""
+    return max(later)[1] if later else None
+
+
+def told_of_later(title: str, path: str, later: tuple[str, str]) -> str:
+    """Return the note on a quote from an earlier edition, by its file's name where need be."""
+    name, place = later
+    if name == title:
+        title, name = PurePosixPath(path).name, PurePosixPath(place).name
+    return LATER.format(earlier=title, later=name)
 
 
 def settle(

@@ -49,9 +49,6 @@ class Verdict:
     is_silent: float
 
 
-SILENT: Final = Verdict(bears_out=0.0, contradicts=0.0, is_silent=1.0)
-"""Of a judge who is not to be asked."""
-
 Weigh = Callable[[Sequence[tuple[str, str]]], list[Verdict]]
 """Pairs of a question or claim and a text to a verdict on each."""
 

@@ -121,6 +121,17 @@ def test_what_a_sure_judge_finds_borne_out_is_backed_in_other_words() -> None:
     assert not checked.verbatim
 
 
+def test_a_judge_that_may_only_strike_backs_nothing() -> None:
+    (checked,) = check_draft(
+        "Nobody may be away on holiday at the end of March.",
+        Passages()(LEAVE),
+        judge_of(bears_out=0.97),
+        may_back=False,
+    )
+
+    assert checked.quote is None
+
+
 def test_an_unsure_judge_backs_nothing() -> None:
     (checked,) = check_draft(
         "Nobody may be away on holiday at the end of March.",

@@ -12,6 +12,7 @@ from rag.editions import (
     later_edition,
     name_without_date,
     settle,
+    told_of_later,
 )
 from rag.evidence import Evidence
 from rag.wording import Span
@@ -143,5 +144,15 @@ def test_the_latest_later_edition_is_told() -> None:
         ("Expenses Policy 2026", "other/e.pdf"),
     ]
 
-    assert later_edition("Expenses Policy 2023", "p/x.pdf", others) == "Expenses Policy 2025"
-    assert later_edition("Expenses Policy 2025", "p/b.pdf", others) == ""
+    latest = ("Expenses Policy 2025", "p/b.pdf")
+    assert later_edition("Expenses Policy 2023", "p/x.pdf", others) == latest
+    assert later_edition(*latest, others) is None
+
+
+def test_editions_of_one_title_are_told_apart_by_their_files() -> None:
+    later = later_edition("Standard", "p/standard-v2.1.pdf", [("Standard", "p/standard-v3.2.pdf")])
+
+    assert later is not None
+    note = told_of_later("Standard", "p/standard-v2.1.pdf", later)
+    assert "standard-v2.1.pdf" in note
+    assert "standard-v3.2.pdf" in note

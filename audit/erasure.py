@@ -44,6 +44,7 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "export",
         "group",
         "hold",
+        "index",
         "system",
     ),
 }

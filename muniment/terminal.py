@@ -9,7 +9,7 @@ import errno
 import getpass
 import json
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,8 +19,9 @@ import ingest.errors
 import muniment.errors
 import rag.errors
 from corpus.access import Principal
-from rag.identity import Identity
-from rag.second_factor import SecondFactors
+
+if TYPE_CHECKING:
+    from rag.identity import Identity
 
 
 class ExitCode(IntEnum):
@@ -126,7 +127,7 @@ def split_names(text: str | None) -> frozenset[str]:
     return frozenset(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def prove(identity: Identity, name: str, *, prompt: str) -> Principal:
+def prove(identity: "Identity", name: str, *, prompt: str) -> Principal:
     """Have somebody prove at this terminal who they are, and return them as they are now.
 
     Raises:
@@ -140,8 +141,11 @@ def prove(identity: Identity, name: str, *, prompt: str) -> Principal:
     return opened.principal
 
 
-def _is_asked_for_a_code(identity: Identity, name: str) -> bool:
+def _is_asked_for_a_code(identity: "Identity", name: str) -> bool:
     try:
+        # Imported here because help must not wait for the database's library.
+        from rag.second_factor import SecondFactors  # noqa: PLC0415
+
         return SecondFactors(identity).has(name)
     except rag.errors.UnknownAccount:
         return False  # refused like a wrong password

@@ -56,7 +56,7 @@ def test_a_running_answer_survives_a_reload(page: Page, log: Log, stand_in_site:
     ask(page, stand_in_site.question)
     expect(page.get_by_role("log", name="Answer in progress")).to_be_visible(timeout=SLOW)
 
-    expect(page.get_by_text("Draft, not yet checked")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Draft: grey is not yet checked")).to_be_visible(timeout=SLOW)
     page.reload()
 
     source = page.get_by_role("button", name=re.compile(r"^Source 1: ")).first

@@ -147,7 +147,7 @@ def test_accounts_are_added_listed_changed_and_removed(tmp_path: Path) -> None:
     removed = run("user", "remove", "ada", data=tmp_path)
 
     assert (added.returncode, changed.returncode, removed.returncode) == (0, 0, 0)
-    assert listed == [{"name": "ada", "groups": ["c"], "roles": []}]
+    assert listed == [{"name": "ada", "groups": ["c"], "roles": ["reader"]}]
     assert json.loads(run("user", "list", "--json", data=tmp_path).stdout) == []
     assert password not in added.stdout + added.stderr
 

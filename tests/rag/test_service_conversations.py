@@ -395,7 +395,7 @@ def test_a_follow_up_of_a_program_is_understood_by_the_users_own_earlier_words(
 def test_a_token_goes_as_far_as_its_scopes(
     client: TestClient, house: House, scopes: tuple[str, ...], request_line: str, status: int
 ) -> None:
-    program = token_for(client, "auditor", *scopes)
+    program = token_for(client, "alice" if status == 200 else "auditor", *scopes)
     body = {"label": "x", "messages": [{"role": "user", "content": "Notice?"}]}
     method, path = request_line.split()
 

@@ -1,5 +1,7 @@
 """The product's own parts that decide about answers, loaded once for every benchmark of them."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +14,9 @@ from corpus.access import AuthorizedChunk
 from corpus.embedding import Embedder
 from corpus.vectors import FloatMatrix, FloatVector
 from muniment.settings import load_settings
-from rag.citations import check_draft
+from rag.citations import CheckedSentence, check_draft
 from rag.evidence import Embed, EvidenceFinder, is_sufficient
-from rag.judging import Judge, Weigh
+from rag.judging import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,29 @@ Check = Callable[[str, Sequence[AuthorizedChunk]], Checked]
 
 def checks() -> dict[str, Check]:
     """Return the ways to check a claim, the shipped one last."""
-    return {"by words alone": _by_words, "with the judge": _with_judge}
+    return {
+        "by words alone": _by_words,
+        "with a judge that may back": _judge_may_back,
+        "with a judge that only strikes": _judge_strikes,
+    }
 
 
 def _by_words(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
-    return Checked(_is_supported(claim, passages, None), None)
+    return Checked(_is_supported(check_draft(claim, passages)), None)
 
 
-def _with_judge(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+def _judge_may_back(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
     verdicts = judge().weigh([(claim, passage.found.text) for passage in passages])
     score = max((verdict.bears_out for verdict in verdicts), default=0.0)
-    return Checked(_is_supported(claim, passages, judge().weigh), score)
+    supported = _is_supported(check_draft(claim, passages, judge().weigh, may_back=True))
+    return Checked(supported, score)
 
 
-def _is_supported(claim: str, passages: Sequence[AuthorizedChunk], weigh: Weigh | None) -> bool:
-    found = check_draft(claim, passages, weigh)
+def _judge_strikes(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+    return Checked(_is_supported(check_draft(claim, passages, judge().weigh)), None)
+
+
+def _is_supported(found: Sequence[CheckedSentence]) -> bool:
     return bool(found) and all(one.quote is not None for one in found)
 
 
@@ -99,4 +109,8 @@ def judge() -> Judge:
 @cache
 def _cache_folder() -> Path:
     folder = load_settings().data / "cache" / "embedding"
-    return folder if folder.is_dir() else Path(tempfile.mkdtemp(prefix="muniment-bench-"))
+    if folder.is_dir():
+        return folder
+    made = Path(tempfile.mkdtemp(prefix="muniment-bench-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made

@@ -81,14 +81,15 @@ def check_draft(
     passages: Sequence[AuthorizedChunk],
     weigh: Weigh | None = None,
     *,
-    may_back: bool = True,
+    may_back: bool = False,
 ) -> list[CheckedSentence]:
     """Return the draft's sentences, each with the narrowest span that supports it.
 
     A span supports a sentence when it holds its words in their order and close together, all its
     figures and names, no other figure among them, every "only", "all" or "monthly" of it, and
-    neither denies what the sentence states nor turns a duty into a permission. What words alone
-    do not show the judge may: it must be sure, and figures and names must be there all the same.
+    neither denies what the sentence states nor turns a duty into a permission. A judge strikes
+    what it finds contradicted all the same. Only one that may back also finds support that words
+    alone do not show: it must be sure, and figures and names must be there.
     Chosen on `samples/claims`; `python -m bench claims` prints what passes.
 
     Args:

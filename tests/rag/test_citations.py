@@ -114,6 +114,7 @@ def test_what_a_sure_judge_finds_borne_out_is_backed_in_other_words() -> None:
         "Nobody may be away on holiday at the end of March.",
         Passages()(LEAVE),
         judge_of(bears_out=0.97),
+        may_back=True,
     )
 
     assert checked.quote is not None
@@ -121,12 +122,11 @@ def test_what_a_sure_judge_finds_borne_out_is_backed_in_other_words() -> None:
     assert not checked.verbatim
 
 
-def test_a_judge_that_may_only_strike_backs_nothing() -> None:
+def test_unless_it_may_back_a_judge_only_strikes() -> None:
     (checked,) = check_draft(
         "Nobody may be away on holiday at the end of March.",
         Passages()(LEAVE),
         judge_of(bears_out=0.97),
-        may_back=False,
     )
 
     assert checked.quote is None
@@ -137,6 +137,7 @@ def test_an_unsure_judge_backs_nothing() -> None:
         "Nobody may be away on holiday at the end of March.",
         Passages()(LEAVE),
         judge_of(bears_out=0.7),
+        may_back=True,
     )
 
     assert checked.quote is None
@@ -146,7 +147,7 @@ def test_an_unsure_judge_backs_nothing() -> None:
     "draft", ["People get 28 days off.", "Priya Nair signs for holidays in Leeds, says Tom Visser."]
 )
 def test_no_judge_lends_a_figure_or_a_name(draft: str) -> None:
-    (checked,) = check_draft(draft, Passages()(LEAVE), judge_of(bears_out=0.99))
+    (checked,) = check_draft(draft, Passages()(LEAVE), judge_of(bears_out=0.99), may_back=True)
 
     assert checked.quote is None
 

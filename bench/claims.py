@@ -2,9 +2,9 @@
 
     python -m bench claims [--contracts N] [--draw]
 
-Two sets. Our own (`samples/claims`) is for choosing thresholds: short passages of the kind that
-organisations write, each with claims that it bears out, contradicts or says nothing about, and
-with questions that it does and does not answer. ContractNLI's development part is for reporting:
+Two sets. Our own, the passages of `samples/claims` that the judge was not taught on, is for
+choosing thresholds: passages of the kind that organisations write, each with claims that it bears
+out, contradicts or says nothing about. ContractNLI's development part is for reporting:
 a hypothesis against the passages of its contract that are nearest to it, as many as are read for
 a question.
 """
@@ -25,12 +25,11 @@ import muniment.silence  # noqa: F401  (first, before anything that might speak)
 from bench.answering import checks, embedder
 from bench.curves import draw
 from bench.evaluation_sets import data_folder
+from bench.judge import held_out, items
 from bench.texts import nearest, passages_of, whole
 from corpus.access import AuthorizedChunk
-from muniment.settings import CHECKOUT
 from rag.assistant import PASSAGES
 
-CLAIMS = CHECKOUT / "samples" / "claims"
 KINDS = {"E": "true", "C": "false", "N": "unheard of"}
 CHOICES = {"Entailment": "E", "Contradiction": "C", "NotMentioned": "N"}
 SEED = 5
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true")
     chosen, _ = parser.parse_known_args()
     if chosen.contracts is None:
-        _show("Our own claims (samples/claims), for choosing", list(own_claims(CLAIMS)))
+        _show("Our own claims, on passages not taught, for choosing", list(own_claims()))
     data = data_folder()
     if data is None or not (data / "contractnli").is_dir():
         console.print("ContractNLI is not here (MUNIMENT_EVAL_DATA), so it is left out.")
@@ -72,16 +71,11 @@ def main() -> None:
     _show(title, claims, picture="claims" if chosen.draw else "")
 
 
-def own_claims(folder: Path) -> Iterator[Claim]:
-    """Yield the claims of our own passages; questions are left out."""
-    for path in sorted(folder.glob("*.txt")):
-        text = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            mark, _, rest = line.partition(":")
-            if mark == "P":
-                text = rest.strip()
-            elif mark in KINDS:
-                yield Claim(rest.strip(), whole(text), mark)
+def own_claims() -> Iterator[Claim]:
+    """Yield the claims about those of our passages that the judge was not taught on."""
+    for item in items(held_out()):
+        if item.kind in KINDS:
+            yield Claim(item.text, whole(item.passage), item.kind)
 
 
 def contract_claims(data: Path, *, most: int | None = None) -> Iterator[Claim]:

@@ -6,7 +6,7 @@ hash of the passage, so that adding others moves none.
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from muniment.settings import CHECKOUT
+from rag import profiles
 from rag.judging import TAUGHT, Judge, Verdict
 
 CLAIMS = CHECKOUT / "samples" / "claims"
@@ -48,7 +49,7 @@ class Item:
 
 def main() -> None:
     """Print how well the shipped judge does on the passages it was not taught on."""
-    held = [item for item in items(CLAIMS) if is_held_out(item.passage)]
+    held = list(items(held_out()))
     judge = Judge.load(cache_folder=Path(gettempdir()) / "muniment-judge", taught=TAUGHT)
     started = time.process_time()
     verdicts = judge.weigh([(item.text, item.passage) for item in held])
@@ -63,16 +64,17 @@ def main() -> None:
     console.print(f"{spent / len(held) * 1000:.1f} ms CPU a pair.\n")
 
 
-def items(folder: Path) -> Iterator[Item]:
-    """Yield every question and claim of a folder of passages, in the order of the files."""
-    for path in sorted(folder.glob("*.txt")):
-        passage = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            mark, text = line[:1], line[1:].lstrip(":").strip()
-            if mark == "P":
-                passage = text
-            elif mark and mark in "+-ECN":
-                yield Item(text, passage, mark)
+def items(known: Iterable[profiles.Item]) -> Iterator[Item]:
+    """Yield every question and claim about some passages, in their order."""
+    for one in known:
+        marked = (one.answered, one.unanswered, one.true, one.false, one.open)
+        for mark, texts in zip(profiles.MARKS, marked, strict=True):
+            yield from (Item(text, one.text, mark) for text in texts)
+
+
+def held_out() -> list[profiles.Item]:
+    """Return the passages that are for measuring."""
+    return [one for one in profiles.read_items(CLAIMS) if is_held_out(one.text)]
 
 
 def is_held_out(passage: str) -> bool:

@@ -24,6 +24,8 @@ FIT_SHARE: Final = 0.8
 FIT_AREA: Final = 0.9
 """Area under the curve that a judge must reach: how often what a passage bears out scores above
 what it does not."""
+MARKS: Final = "+-ECN"
+"""What a line of `samples/claims` begins with: answered, unanswered, true, false, open."""
 SEED: Final = 20
 DISTRACTORS: Final = 2
 REPLY_TOKENS: Final = 96
@@ -82,14 +84,16 @@ class Item:
         answered: Questions that it answers.
         unanswered: Questions that it does not answer.
         true: Claims that it bears out.
-        untrue: Claims that it contradicts, or says nothing about.
+        false: Claims that it contradicts.
+        open: Claims that it says nothing about.
     """
 
     text: str
     answered: tuple[str, ...]
     unanswered: tuple[str, ...]
     true: tuple[str, ...]
-    untrue: tuple[str, ...]
+    false: tuple[str, ...]
+    open: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +156,19 @@ def keep_profile(path: Path, model: str, findings: Sequence[Finding]) -> Profile
 
 def read_items(folder: Path) -> list[Item]:
     """Return the passages of a folder in the form of `samples/claims`."""
-    items: list[Item] = []
-    for path in sorted(folder.glob("*.txt")):
-        for part in path.read_text(encoding="utf-8").split("P:")[1:]:
-            text, *rest = part.strip().splitlines()
-            marked = [(line[0], line[1:].lstrip(": ")) for line in rest if line[:1] in "+-ECN"]
-            items.append(
-                Item(
-                    text.strip(),
-                    answered=_marked(marked, "+"),
-                    unanswered=_marked(marked, "-"),
-                    true=_marked(marked, "E"),
-                    untrue=_marked(marked, "CN"),
-                )
-            )
-    return [item for item in items if item.answered and item.true and item.untrue]
+    return [
+        _item(part)
+        for path in sorted(folder.glob("*.txt"))
+        for part in re.split(r"^P:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    ]
 
 
-def _marked(lines: Sequence[tuple[str, str]], marks: str) -> tuple[str, ...]:
-    return tuple(text for mark, text in lines if mark in marks)
+def _item(part: str) -> Item:
+    text, *rest = part.strip().splitlines()
+    marked: dict[str, list[str]] = {mark: [] for mark in MARKS}
+    for line in filter(None, rest):
+        marked[line[0]].append(line[1:].lstrip(":").strip())
+    return Item(text, *(tuple(marked[mark]) for mark in MARKS))
 
 
 def probe(
@@ -191,16 +189,17 @@ def probe(
     Raises:
         ModelUnavailable: It went away.
     """
-    chosen = random.Random(SEED).sample(list(items), min(questions, len(items)))  # noqa: S311
+    able = [item for item in items if item.answered and item.true and item.false]
+    chosen = random.Random(SEED).sample(able, min(questions, len(able)))  # noqa: S311
     progress("cites")
-    cited = [_cites(model, items, item) for item in chosen]
+    cited = [_cites(model, able, item) for item in chosen]
     progress("form")
-    formed = [_keeps_form(model, items, item) for item in chosen]
+    formed = [_keeps_form(model, able, item) for item in chosen]
     progress("judge")
     weigh = ModelJudge(model).weigh
     right = [(about, item.text) for item in chosen for about in (item.true[0], item.answered[0])]
     wrong = [
-        (about, item.text) for item in chosen for about in (item.untrue[0], *item.unanswered[:1])
+        (about, item.text) for item in chosen for about in (item.false[0], *item.unanswered[:1])
     ]
     area = _area([one.bears_out for one in weigh(right)], [one.bears_out for one in weigh(wrong)])
     return [

@@ -30,7 +30,8 @@ ITEMS = [
         answered=(f"How long is the {thing} kept?",),
         unanswered=(f"Who owns the {thing}?",),
         true=(f"The {thing} is kept for {years} years.",),
-        untrue=(f"The {thing} is burnt after {years} years.",),
+        false=(f"The {thing} is burnt after {years} years.",),
+        open=(),
     )
     for years, thing in enumerate(("ledger", "diary", "register", "minute book", "deed"), start=3)
 ]
@@ -156,7 +157,7 @@ def test_two_judges_count_alike_and_ours_decides_where_the_model_is_away() -> No
 def test_the_built_in_questions_are_read_with_what_is_known_of_them(tmp_path: Path) -> None:
     (tmp_path / "1.txt").write_text(
         "P: Lamps are green.\n+ Which colour?\n- Who paid?\nE: Lamps are green.\n"
-        "C: Lamps are red.\n"
+        "C: Lamps are red.\nN: Lamps hum: loudly.\n"
     )
 
     (item,) = read_items(tmp_path)
@@ -166,5 +167,6 @@ def test_the_built_in_questions_are_read_with_what_is_known_of_them(tmp_path: Pa
         answered=("Which colour?",),
         unanswered=("Who paid?",),
         true=("Lamps are green.",),
-        untrue=("Lamps are red.",),
+        false=("Lamps are red.",),
+        open=("Lamps hum: loudly.",),
     )

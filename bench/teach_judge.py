@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 
 from bench.judge import ANSWERED, CLAIMS, FALSE, SETS, TRUE, Item, area, console, is_held_out, items
 from corpus.conversion import packaged_model
-from rag.judging import MAXIMUM_TOKENS, build, write_taught
+from rag.judging import build, tokenizer, write_taught
+from rag.profiles import read_items
 
 EPOCHS = int(os.environ.get("TEACH_EPOCHS", "3"))
 SEED = int(os.environ.get("TEACH_SEED", "1"))
@@ -37,7 +38,7 @@ def main() -> None:
         return
     random.seed(SEED)
     torch.manual_seed(SEED)
-    known = list(items(CLAIMS))
+    known = list(items(read_items(CLAIMS)))
     taught = [item for item in known if not is_held_out(item.passage)]
     held = [item for item in known if is_held_out(item.passage)]
     module = build(packaged_model(), None)
@@ -60,7 +61,7 @@ def teach(
         if weights.requires_grad and not name.startswith("head.")
     ]
     optimiser = torch.optim.AdamW([{"params": body}, {"params": head}], weight_decay=0.01)
-    tokenizer = _tokenizer()
+    own = tokenizer(packaged_model())
     steps = EPOCHS * len(_batches(_with_strangers(taught)))
     step = 0
     for epoch in range(EPOCHS):
@@ -72,13 +73,13 @@ def teach(
                 group["lr"] = rate * pace
             wanted = torch.tensor([LABELS.get(item.kind, SILENT) for item in batch], device=device)
             loss = torch.nn.functional.cross_entropy(
-                module(**_inputs(tokenizer, batch, device)), wanted, label_smoothing=0.05
+                module(**_inputs(own, batch, device)), wanted, label_smoothing=0.05
             )
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimiser.step()
-        _report(module, held, tokenizer, device, epoch)
+        _report(module, held, own, device, epoch)
 
 
 def _with_strangers(taught: Sequence[Item]) -> list[Item]:
@@ -102,17 +103,8 @@ def _batches(pairs: list[Item]) -> list[list[Item]]:
     return batches
 
 
-def _tokenizer() -> Tokenizer:
-    tokenizer: Tokenizer = Tokenizer.from_file(str(packaged_model() / "tokenizer.json"))
-    tokenizer.enable_truncation(MAXIMUM_TOKENS, strategy="only_second")
-    tokenizer.enable_padding()
-    return tokenizer
-
-
-def _inputs(
-    tokenizer: Tokenizer, batch: Sequence[Item], device: torch.device
-) -> dict[str, torch.Tensor]:
-    tokens = tokenizer.encode_batch([(item.text, item.passage) for item in batch])
+def _inputs(own: Tokenizer, batch: Sequence[Item], device: torch.device) -> dict[str, torch.Tensor]:
+    tokens = own.encode_batch([(item.text, item.passage) for item in batch])
     return {
         "input_ids": torch.tensor([token.ids for token in tokens], device=device),
         "attention_mask": torch.tensor([token.attention_mask for token in tokens], device=device),
@@ -123,7 +115,7 @@ def _inputs(
 def _report(
     module: torch.nn.Module,
     held: Sequence[Item],
-    tokenizer: Tokenizer,
+    own: Tokenizer,
     device: torch.device,
     epoch: int,
 ) -> None:
@@ -131,7 +123,7 @@ def _report(
     with torch.no_grad():
         likely = np.concatenate(
             [
-                module(**_inputs(tokenizer, batch, device)).softmax(-1)[:, 0].cpu().numpy()
+                module(**_inputs(own, batch, device)).softmax(-1)[:, 0].cpu().numpy()
                 for batch in _slices(held)
             ]
         )

@@ -2,11 +2,17 @@
 
 import contextlib
 import hashlib
+import inspect
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openvino
+
+if TYPE_CHECKING:
+    import torch
 
 _CPU_FLAGS = Path("/proc/cpuinfo")
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -40,6 +46,23 @@ def kept_or_made(kept: Path, make: Callable[[], openvino.Model]) -> openvino.Mod
     model = make()
     _keep(model, kept)
     return model
+
+
+def converted(module: "torch.nn.Module") -> openvino.Model:
+    """Return a transformer of torch as OpenVINO runs it, with those inputs that it takes."""
+    # Imported here because reading a kept conversion does without it, and it takes seconds.
+    import torch  # noqa: PLC0415
+
+    ones = torch.ones((2, 8), dtype=torch.int64)
+    example = {"input_ids": ones, "attention_mask": ones, "token_type_ids": ones * 0}
+    taken = inspect.signature(module.forward).parameters
+    with warnings.catch_warnings(), torch.no_grad():
+        # The converter traces with torch.jit, which torch has begun to call deprecated.
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(
+            module.eval(),
+            example_input={name: one for name, one in example.items() if name in taken},
+        )
 
 
 def hash_of_file(path: Path) -> str:

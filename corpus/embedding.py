@@ -6,10 +6,8 @@ that and need neither torch nor sentence-transformers, whose import takes second
 """
 
 import hashlib
-import inspect
 import json
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,18 @@ import safetensors
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from corpus.conversion import hash_of_file, inference_precision, kept_or_made, packaged_model
+from corpus.conversion import (
+    converted,
+    hash_of_file,
+    inference_precision,
+    kept_or_made,
+    packaged_model,
+)
 from corpus.errors import EmbeddingModelInvalid
 from corpus.vectors import FloatMatrix, FloatVector
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
 BATCH_TEXTS = 32
@@ -315,7 +320,7 @@ def _converted(files: _ModelFiles, cache_folder: Path) -> openvino.Model:
     """Return the transformer for OpenVINO, converting and keeping it the first time."""
     kept = cache_folder / f"embedding-{files.weights_hash}.xml"
     try:
-        return kept_or_made(kept, lambda: _convert(files))
+        return kept_or_made(kept, lambda: converted(_transformer(files)))
     except (OSError, RuntimeError) as error:
         raise EmbeddingModelInvalid(
             f"The converted embedding model cannot be kept in {kept.parent}: {error}. "
@@ -323,19 +328,9 @@ def _converted(files: _ModelFiles, cache_folder: Path) -> openvino.Model:
         ) from error
 
 
-def _convert(files: _ModelFiles) -> openvino.Model:
-    # Imported here because reading a kept conversion needs neither, and they take seconds.
-    import torch  # noqa: PLC0415
-
-    module = _sentence_transformer(files.folder, device="cpu")[0].auto_model.eval()
-    ones = torch.ones((2, 8), dtype=torch.int64)
-    example = {"input_ids": ones, "attention_mask": ones, "token_type_ids": ones * 0}
-    taken = inspect.signature(module.forward).parameters
-    example = {name: value for name, value in example.items() if name in taken}
-    with warnings.catch_warnings(), torch.no_grad():
-        # The converter traces with torch.jit, which torch has begun to call deprecated.
-        warnings.simplefilter("ignore")
-        return openvino.convert_model(module, example_input=example)
+def _transformer(files: _ModelFiles) -> "torch.nn.Module":
+    module: torch.nn.Module = _sentence_transformer(files.folder, device="cpu")[0].auto_model
+    return module
 
 
 def _sentence_transformer(folder: Path, *, device: str | None) -> "SentenceTransformer":

@@ -2,8 +2,8 @@
 
 A sentence encoder reads the two apart and can only tell that they speak of the same thing; a
 cross-encoder reads them together and can tell that a date is asked for and none is given. Ours is
-all-MiniLM-L6-v2 taught on `samples/claims` (`python -m bench judge --train`). Its file holds what
-was taught, the layers and the head; the word vectors are those of the packaged encoder.
+all-MiniLM-L6-v2 taught on `samples/claims` (`python -m bench teach_judge`). Its file holds what was
+taught, the layers and the head; the word vectors are those of the packaged encoder.
 """
 
 import hashlib
@@ -18,7 +18,13 @@ import openvino
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
-from corpus.conversion import hash_of_file, inference_precision, kept_or_made, packaged_model
+from corpus.conversion import (
+    converted,
+    hash_of_file,
+    inference_precision,
+    kept_or_made,
+    packaged_model,
+)
 from corpus.vectors import FloatMatrix
 from rag.errors import JudgeInvalid
 
@@ -72,7 +78,7 @@ class Judge:
 
         Args:
             cache_folder: Keeps the converted model; made when missing.
-            taught: What `python -m bench judge --train` wrote.
+            taught: What `python -m bench teach_judge` wrote.
             threads: How many read texts; None means every core.
 
         Raises:
@@ -81,12 +87,12 @@ class Judge:
         base = packaged_model()
         try:
             kept = cache_folder / f"judge-{_hash(taught, base)}.xml"
-            model = kept_or_made(kept, lambda: _convert(base, taught))
+            model = kept_or_made(kept, lambda: converted(build(base, taught)))
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise JudgeInvalid(
                 f"The judge in {taught} cannot be loaded: {error}. Install Muniment anew."
             ) from error
-        return cls(model, _tokenizer(base), threads)
+        return cls(model, tokenizer(base), threads)
 
     def weigh(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Return a verdict on each pair of a question or claim and a text, in their order."""
@@ -183,26 +189,14 @@ def write_taught(module: "torch.nn.Module", path: Path) -> None:
     safetensors.torch.save_file(kept, path)
 
 
-def _convert(base: Path, taught: Path) -> openvino.Model:
-    import warnings  # noqa: PLC0415
-
-    import torch  # noqa: PLC0415
-
-    ones = torch.ones((2, 8), dtype=torch.int64)
-    example = {"input_ids": ones, "attention_mask": ones, "token_type_ids": ones * 0}
-    with warnings.catch_warnings(), torch.no_grad():
-        # The converter traces with torch.jit, which torch has begun to call deprecated.
-        warnings.simplefilter("ignore")
-        return openvino.convert_model(build(base, taught), example_input=example)
-
-
 def _hash(taught: Path, base: Path) -> str:
     both = hash_of_file(taught) + hash_of_file(base / "model.safetensors")
     return hashlib.sha256(both.encode()).hexdigest()[:32]
 
 
-def _tokenizer(base: Path) -> Tokenizer:
-    tokenizer: Tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    tokenizer.enable_truncation(MAXIMUM_TOKENS, strategy="only_second")
-    tokenizer.enable_padding()
-    return tokenizer
+def tokenizer(base: Path) -> Tokenizer:
+    """Return the tokenizer of a model's folder, cutting the text and never the question."""
+    known: Tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    known.enable_truncation(MAXIMUM_TOKENS, strategy="only_second")
+    known.enable_padding()
+    return known

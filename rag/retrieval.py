@@ -12,7 +12,7 @@ from corpus.index import Bm25Encoder, Rankings, VectorIndex
 from corpus.vectors import FloatVector, QuestionTerms
 from corpus.word_vectors import WordVectors
 from rag.fusion import DEFAULT, Weights
-from rag.ranking import Found, Ranker
+from rag.ranking import Found, Ranker, Watch
 from rag.reranking import RERANKED, SHARE, Reranker
 
 TOLD_AGAIN: Final = 3
@@ -121,12 +121,25 @@ class Retriever:
             weights=weights,
         )
 
-    def retrieve(self, question: str, *, visible_to: Principal, limit: int) -> list[Candidate]:
-        """Return at most `limit` candidates, best first; empty when the asker may read nothing."""
-        ranked = self._ranker.rank(question, access_lists=self._gate.lists_for(visible_to))
+    def retrieve(
+        self, question: str, *, visible_to: Principal, limit: int, watch: Watch | None = None
+    ) -> list[Candidate]:
+        """Return at most `limit` candidates, best first; empty when the asker may read nothing.
+
+        Args:
+            question: In the asker's words.
+            visible_to: The asker.
+            limit: The most candidates.
+            watch: Told how long each step took.
+        """
+        watch = watch or Watch()
+        with watch.timed("rights"):
+            access_lists = self._gate.lists_for(visible_to)
+        ranked = self._ranker.rank(question, access_lists=access_lists, watch=watch)
         # More than asked for: what the catalog no longer holds as live falls out here.
         by_id = {one.chunk_id: one for one in ranked[: limit * 2]}
-        chunks = self._catalog.load_chunks(list(by_id))
+        with watch.timed("load"):
+            chunks = self._catalog.load_chunks(list(by_id))
         candidates = [
             Candidate(chunk, by_id[chunk.chunk_id].score, by_id[chunk.chunk_id].found)
             for chunk in chunks

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-import snowballstemmer
+from corpus.index import lexicon
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019.,/&-][^\W_]+)*")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -51,8 +51,6 @@ NUMBER_WORDS = {
 }  # fmt: skip
 """Numbers in words, as they must be found again in digits or words."""
 
-_STEMMER = snowballstemmer.stemmer("english")
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -97,7 +95,7 @@ def words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """Return a word's stem (Snowball, English), lower case."""
     lowered = word.lower().replace("\u2019", "'").removesuffix("'s")
-    return str(_STEMMER.stemWord(lowered))
+    return lexicon.stem(lowered)
 
 
 def terms(text: str) -> set[str]:

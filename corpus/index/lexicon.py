@@ -1,12 +1,13 @@
 """Read text as the word index does: stems, pairs, names of documents, numbers of sections."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
-import snowballstemmer
+import Stemmer
 
 MAXIMUM_WORDS = 400
 """Words of a question or name that are read; nobody asks with more."""
@@ -68,13 +69,16 @@ _REFERENCE = re.compile(
 )
 _EVERY_NUMBER = re.compile(_NUMBER)
 _SEPARATORS = re.compile(r"[\s.()]+")
-_stemmer = snowballstemmer.stemmer("english")
+_stemmer = Stemmer.Stemmer("english")
+_stemming = threading.Lock()
+"""A stemmer keeps the word it is at work on, and so must not be used by two threads at once."""
 
 
 @lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
     """Return a lower-case word's stem (Snowball, English)."""
-    return str(_stemmer.stemWord(word))
+    with _stemming:
+        return str(_stemmer.stemWord(word))
 
 
 def words(text: str) -> Iterator[str]:

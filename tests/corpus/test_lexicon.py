@@ -1,6 +1,10 @@
 """How the word index reads: stems, names of documents, numbers of sections."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import Stemmer
 
 from corpus.index import lexicon
 
@@ -97,3 +101,20 @@ def test_anything_can_be_read(text: str) -> None:
     lexicon.labels(text, text)
     lexicon.references(text)
     lexicon.names_in_question(text)
+
+
+def test_many_threads_at_once_get_the_stems_that_one_gets() -> None:
+    beginnings = ["govern", "relat", "nation", "confidential", "organis"]
+    words = [f"{start}{number}{end}" for start in beginnings for number in "abcdefghij"
+             for end in ("ing", "ational", "ities", "ement", "fulness", "ed")]  # fmt: skip
+    expected = [Stemmer.Stemmer("english").stemWord(word) for word in words]
+    lexicon.stem.cache_clear()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lexicon.stem, words))
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert found == expected

@@ -39,6 +39,12 @@ class Desk:
     catalog_url: str
     embedder: Embedder
     weigh: Weigh
+    pipeline: Pipeline
+
+    def read_again(self) -> None:
+        """Go over the folder again."""
+        (source,) = self.catalog.sources()
+        self.pipeline.run(self.catalog.queue_run(source.source_id))
 
     def ask(self, question: str, asker: Principal, *, model: ModelServer | None) -> Answer:
         """Return what would be shown to somebody who asks."""
@@ -86,9 +92,7 @@ def opened(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muniment-desk-")))
         url = f"sqlite:///{folder}/catalog.db"
         catalog = stack.enter_context(closing(Catalog.open(url)))
-        source = catalog.add_source(
-            name="documents", location=documents, groups=groups, rules=tuple(rules)
-        )
+        catalog.add_source(name="documents", location=documents, groups=groups, rules=tuple(rules))
         index = stack.enter_context(
             closing(
                 open_index(
@@ -111,8 +115,11 @@ def opened(
             record=record,
             settings=IngestSettings(),
         )
-        pipeline.run(catalog.queue_run(source.source_id))
-        yield Desk(catalog, originals, index, record, url, encoder, weigh or judge().weigh)
+        desk = Desk(
+            catalog, originals, index, record, url, encoder, weigh or judge().weigh, pipeline
+        )
+        desk.read_again()
+        yield desk
 
 
 def stand_in(reply: Reply) -> ModelServer:

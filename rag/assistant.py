@@ -21,9 +21,9 @@ from audit.events import (
     SentenceBacked,
 )
 from audit.log import AuditLog
-from corpus.access import AuthorizedChunk, Gate, Principal
+from corpus.access import AuthorizedChunk, Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
-from corpus.documents import VersionId
+from corpus.documents import ChunkId, VersionId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
@@ -366,6 +366,14 @@ class Assistant:
         """
         self._require_record()
         return self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+
+    def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
+        """Read chunks before anybody asks about them; nothing of them is handed out."""
+        self._evidence.read_ahead(chunks)
+
+    def forget(self, chunk_ids: Sequence[ChunkId]) -> None:
+        """Drop what was kept of chunks that are live no longer."""
+        self._evidence.forget(chunk_ids)
 
     def words_with_a_model(self, *, quotes_only: bool) -> bool:
         """Say whether a question is one that a model words the answer of."""

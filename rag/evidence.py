@@ -8,17 +8,19 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from corpus.access import AuthorizedChunk
+from corpus.access import AuthorizedChunk, UncheckedChunk
 from corpus.documents import ChunkId
 from rag.judging import Weigh
 from rag.wording import Span, numbers, sentences, terms, words
 
 FloatMatrix = npt.NDArray[np.float32]
+HalfMatrix = npt.NDArray[np.float16]
 Embed = Callable[[Sequence[str]], FloatMatrix]
 """Texts to unit vectors, float32[len(texts), dimension]."""
 
-KEPT_CHUNKS = 2_000
-"""Chunks whose sentence vectors are kept: some 30 MB at ten sentences of 384 numbers each."""
+KEPT_CHUNKS = 20_000
+"""Chunks whose sentence vectors are kept: some 150 MB at ten sentences of 384 numbers each, in 16
+bits."""
 
 COVERAGE_WEIGHT = 0.3
 """Weight of the shared terms beside the similarity, which counts 1."""
@@ -82,20 +84,20 @@ class _Line:
 class EvidenceFinder:
     """Finds the sentences that speak to a question; remembers the vectors of those it has read.
 
-    A chunk's sentences do not change, so a follow-up over the same passages embeds nothing but
-    the question. Only chunks that the gate has let through for the asker come here.
+    A chunk's sentences do not change, so a question over passages that were read before embeds
+    nothing but the question. What comes out is about chunks that the gate has let through.
     """
 
     def __init__(self, embed: Embed, weigh: Weigh | None = None) -> None:
         self._embed = embed
         self._weigh = weigh
-        self._kept: OrderedDict[ChunkId, FloatMatrix] = OrderedDict()
+        self._kept: OrderedDict[ChunkId, HalfMatrix] = OrderedDict()
         self._lock = Lock()
 
     def find(self, question: str, passages: Sequence[AuthorizedChunk]) -> list[Evidence]:
         """Return the sentences of some passages, the one that speaks best to a question first."""
         wanted = terms(question)
-        lines = [_lines(number, passage) for number, passage in enumerate(passages)]
+        lines = [_lines(number, passage.found) for number, passage in enumerate(passages)]
         vectors = self._vectors([passage.found.chunk_id for passage in passages], lines)
         (asked,) = self._embed([question])
         spoken = [
@@ -116,6 +118,20 @@ class EvidenceFinder:
         judged = self._judged(question, spoken[:JUDGED])
         return sorted([*judged, *(each for _, each in spoken[JUDGED:])], key=_best_first)
 
+    def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
+        """Embed the sentences of chunks before they are asked for; nothing of them is handed out.
+
+        So how long an answer takes does not tell whether somebody else has asked for the same.
+        """
+        lines = [_lines(number, chunk) for number, chunk in enumerate(chunks)]
+        self._vectors([chunk.chunk_id for chunk in chunks], lines)
+
+    def forget(self, chunk_ids: Sequence[ChunkId]) -> None:
+        """Drop what is kept of chunks that are not read any more."""
+        with self._lock:
+            for chunk_id in chunk_ids:
+                self._kept.pop(chunk_id, None)
+
     def _judged(self, question: str, spoken: Sequence[tuple["_Line", Evidence]]) -> list[Evidence]:
         if self._weigh is None:
             return [each for _, each in spoken]
@@ -127,12 +143,13 @@ class EvidenceFinder:
 
     def _vectors(
         self, chunk_ids: Sequence[ChunkId], lines: Sequence[Sequence["_Line"]]
-    ) -> list[FloatMatrix]:
+    ) -> list[HalfMatrix]:
         with self._lock:
             known = {key: self._kept[key] for key in chunk_ids if key in self._kept}
         new = [place for place, key in enumerate(chunk_ids) if key not in known]
         texts = [line.in_context() for place in new for line in lines[place]]
         rows = self._embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)
+        rows = rows.astype(np.float16)
         start = 0
         for place in new:
             end = start + len(lines[place])
@@ -170,8 +187,7 @@ def worth_quoting(evidence: Sequence[Evidence]) -> list[Evidence]:
     return [found for found in evidence if found.score >= floor][:MAXIMUM_QUOTES]
 
 
-def _lines(number: int, passage: AuthorizedChunk) -> list[_Line]:
-    found = passage.found
+def _lines(number: int, found: UncheckedChunk) -> list[_Line]:
     above = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
     heading = ". ".join([found.title, *found.chunk.heading_path[-1:]])
     lines: list[_Line] = []

@@ -31,6 +31,7 @@ from rag.answering import (
 from rag.contract import Problem
 from rag.feedback import FeedbackBook
 from rag.pages import PageImages
+from rag.reading_ahead import ReadingAhead
 from rag.second_factor import SecondFactors
 from rag.service_errors import Guard, install_problems
 from rag.service_parts import RecordCheck, Running, ServiceParts, Views, rule_of
@@ -82,9 +83,18 @@ def create_service(
         parts.assistant, parts.conversations, parts.record, workers=workers, waiting=waiting
     )
 
+    reading_ahead = ReadingAhead(
+        parts.catalog,
+        read=parts.assistant.read_ahead,
+        forget=parts.assistant.forget,
+        is_idle=lambda: answering.numbers() == (0, 0),
+    )
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        reading_ahead.start()
         yield
+        reading_ahead.close()
         answering.close()
 
     app = FastAPI(

@@ -132,3 +132,24 @@ def test_a_match_stays_between_0_and_1() -> None:
     found = [evidence(5.0, passage=0), evidence(-1.0, passage=1)]
 
     assert [passage_match(found, number) for number in range(3)] == [1.0, 0.0, 0.0]
+
+
+def test_what_was_read_ahead_is_not_embedded_when_it_is_asked_about(passages: Passages) -> None:
+    embedded: list[str] = []
+
+    def count(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        embedded.extend(texts)
+        return embed(texts)
+
+    finder = EvidenceFinder(count)
+    chunks = passages("Five days of leave may be carried over.", "Mileage is paid for a car.")
+    finder.read_ahead([each.found for each in chunks])
+    embedded.clear()
+
+    finder.find("Is mileage paid?", chunks)
+    finder.forget([chunks[0].found.chunk_id])
+    finder.find("Is leave paid?", chunks)
+
+    assert [text for text in embedded if not text.endswith("?")] == [
+        "Staff Handbook: Five days of leave may be carried over."
+    ]

@@ -1,97 +1,60 @@
-"""Time to the first token: through Muniment against the bare model server, and asked again.
+"""Time to the first token: through the service over HTTP against the bare model server.
 
     python -m bench first_token
 
-Each question is asked twice through the assistant and its prompt is sent twice to the bare server:
-first cold, the prompt in nobody's cache (two characters of the system text are changed for that,
-which leaves its length as it is), then warm. At last a second question over the same passages.
+Muniment's time is from sending the question to the first piece of the draft, over HTTP as the
+page asks it: signing in aside, everything is in it, the search, the record, the decision whether
+the passages answer at all. The bare server's is from sending the very prompt that the record
+says Muniment sent, to the first piece. Each is taken cold, the prompt in nobody's cache, and
+warm; at last a second question over the same passages is asked. The documents have been read
+ahead, as they are half a minute after a start or a run.
+
 Where MUNIMENT_MODEL_URL names a model server that runs, that one is asked.
 """
 
+import json
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
 import muniment.silence  # noqa: F401  (first, before anything that might speak)
-from bench.main_job import QUESTIONS, ingest_samples, model_server, sample_reader
-from corpus.access import Principal
-from muniment.assembly import House, load_judge, open_house
-from muniment.settings import load_settings
-from rag.assistant import Assistant, Happened
-from rag.contract import DraftDelta
+from audit.log import AuditLog
+from bench.main_job import QUESTIONS
+from bench.running_model import Served, served_model
+from bench.running_site import Site, running_site
 from rag.evaluation import read_questions
 from rag.generation import Message, ModelServer
 
 MEASURED = 8
 SECOND = "Say in other words: {}"
+READ_AHEAD_SECONDS = 300.0
+QUIET_SECONDS = 120.0
 
 console = Console(highlight=False, width=110)
 
 
-class _Tapped(ModelServer):
-    """A model server that marks its prompts, and remembers the last and when it was sent."""
-
-    def __init__(self, model: ModelServer) -> None:
-        self.__dict__.update(model.__dict__)
-        self.mark = "00"
-        self.messages: Sequence[Message] = ()
-        self.sent_at = 0.0
-        self.reader = ""
-
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        maximum_tokens: int,
-        stop: Sequence[str] = (),
-        seconds: float | None = None,
-        ended: Callable[[str], None] | None = None,
-        reader: str = "",
-    ) -> Generator[str, None, None]:
-        """Note the prompt and when it goes."""
-        self.messages = messages
-        self.reader = reader
-        self.sent_at = time.perf_counter()
-        yield from super().complete(
-            _marked(messages, self.mark),
-            maximum_tokens=maximum_tokens,
-            stop=stop,
-            seconds=seconds,
-            ended=ended,
-            reader=reader,
-        )
-
-    def bare(self, mark: str) -> float:
-        """Return milliseconds to the first token of the last prompt, sent without Muniment."""
-        started = time.perf_counter()
-        reply = super().complete(_marked(self.messages, mark), maximum_tokens=1, reader=self.reader)
-        for _ in reply:
-            break
-        return (time.perf_counter() - started) * 1_000
-
-
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds of one question.
+    """Milliseconds to the first piece of a reply.
 
     Attributes:
-        bare: The server alone, for the same prompt.
-        whole: From the question to the first piece, through the assistant.
-        before: Of that, until the prompt was sent.
-        bare_warm: As `bare`, the prompt in the server's cache.
-        whole_warm: As `whole`, the prompt in the server's cache and the passages read before.
-        second: A second question over the same passages, through the assistant.
+        bare: The model server alone, the prompt in no cache.
+        whole: Through Muniment, the same.
+        bare_warm: The model server alone, the prompt in its cache.
+        whole_warm: Through Muniment, the same.
+        second: A second question over the same passages, through Muniment.
     """
 
     bare: float
     whole: float
-    before: float
     bare_warm: float
     whole_warm: float
     second: float
@@ -99,77 +62,93 @@ class Times:
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="muniment-first-token-") as folder:
-        settings = load_settings().model_copy(update={"data": Path(folder), "model_off": True})
-        with open_house(settings, worker=True) as house:
-            ingest_samples(house)
-            with model_server(settings) as model:
-                if model is None:
-                    console.print("Skipped: no model server (make up installs one).")
-                    return
-                _show(_measured(house, _Tapped(model), sample_reader()))
+    with served_model() as model, tempfile.TemporaryDirectory(prefix="muniment-first-") as folder:
+        if model is None:
+            return
+        with running_site(Path(folder), _speaking_to(model)) as site:
+            if site is not None:
+                _wait_until_read(site)
+                _show(list(_measured(site, model.client())))
 
 
-def _measured(house: House, model: _Tapped, reader: Principal) -> list[Times]:
-    assistant = Assistant(
-        catalog=house.catalog,
-        gate=house.gate,
-        index=house.index,
-        embedder=house.embedder,
-        bm25=house.bm25,
-        model=model,
-        record=house.record,
-        weigh=load_judge(house.settings).weigh,
-    )
-    times: list[Times] = []
-    for number, known in enumerate(read_questions(QUESTIONS)):
-        if len(times) == MEASURED:
-            break
-        model.mark = f"q{number % 100:02}"
-        first = _asked(assistant, known.question, reader, model)
-        if first is None:
-            continue
-        bare = model.bare(f"b{number % 100:02}")
-        again = _asked(assistant, known.question, reader, model)
-        bare_warm = model.bare(model.mark)
-        second = _asked(assistant, SECOND.format(known.question), reader, model)
-        if again is not None and second is not None:
-            times.append(Times(bare, *first, bare_warm, again[0], second[0]))
-    return times
+def _speaking_to(model: Served) -> dict[str, str]:
+    return {
+        "MUNIMENT_MODEL_URL": model.url,
+        "MUNIMENT_MODEL_NAME": model.name,
+        "MUNIMENT_MODEL_KEY": model.key,
+    }
 
 
-def _asked(
-    assistant: Assistant, question: str, reader: Principal, model: _Tapped
-) -> tuple[float, float] | None:
-    """Return milliseconds to the first piece and until the prompt was sent; then stop it.
+def _wait_until_read(site: Site) -> None:
+    """Wait until the service says that it has read the documents ahead."""
+    log = site.data / "logs" / "service.log"
+    until = time.monotonic() + READ_AHEAD_SECONDS
+    while "reading_ahead.read" not in log.read_text(encoding="utf-8"):
+        if time.monotonic() > until:
+            console.print("The documents were not read ahead in time.")
+            return
+        time.sleep(1)
 
-    None where the question was refused.
+
+def _measured(site: Site, model: ModelServer) -> Iterator[Times]:
+    person, password = next(iter(site.passwords.items()))
+    with httpx.Client(base_url=site.service, timeout=QUIET_SECONDS, trust_env=False) as client:
+        reply = client.post("/v1/session", json={"name": person, "password": password})
+        client.headers["Authorization"] = f"Bearer {reply.raise_for_status().json()['token']}"
+        taken = 0
+        for known in read_questions(QUESTIONS):
+            if taken == MEASURED:
+                return
+            whole, turn_id = _asked(client, known.question)
+            prompt = _prompt_of(site, turn_id)
+            if whole is None or not prompt:
+                continue
+            taken += 1
+            bare = _bare(model, prompt, reader=turn_id)
+            whole_warm, _ = _asked(client, known.question)
+            bare_warm = _bare(model, prompt, reader=turn_id)
+            second, _ = _asked(client, SECOND.format(known.question))
+            if whole_warm is not None and second is not None:
+                yield Times(bare, whole, bare_warm, whole_warm, second)
+
+
+def _asked(client: httpx.Client, question: str) -> tuple[float | None, str]:
+    """Ask, stop at the first piece of the draft; return milliseconds to it, and the turn.
+
+    No milliseconds where no draft was written.
     """
-    seen: list[float] = []
-
-    def progress(happened: Happened) -> None:
-        if isinstance(happened, DraftDelta):
-            seen.append(time.perf_counter())
-
     started = time.perf_counter()
-    assistant.answer(
-        question,
-        reader,
-        turn_id="",
-        conversation_id="",
-        quotes_only=False,
-        progress=progress,
-        stopped=lambda: bool(seen),
-    )
-    if not seen:
-        return None
-    return (seen[0] - started) * 1_000, (model.sent_at - started) * 1_000
+    reply = client.post("/v1/ask", json={"question": question})
+    turn_id = str(reply.raise_for_status().json()["turn_id"])
+    first: float | None = None
+    with client.stream("GET", f"/v1/turns/{turn_id}/events") as stream:
+        for line in stream.iter_lines():
+            if line == "event: draft" and first is None:
+                first = (time.perf_counter() - started) * 1_000
+                client.post(f"/v1/turns/{turn_id}/stop")
+    return first, turn_id
 
 
-def _marked(messages: Sequence[Message], mark: str) -> list[Message]:
-    """Return a prompt of the same length whose beginning is its own."""
-    system, *rest = messages
-    return [Message(role="system", content=mark + system["content"][len(mark) :]), *rest]
+def _prompt_of(site: Site, turn_id: str) -> list[Message]:
+    """Return the prompt of a turn as it is on record; empty where it had none."""
+    with closing(AuditLog.open(site.data / "audit")) as record:
+        for entry in record.entries(limit=100_000, type="rag.answer"):
+            told = {**entry.envelope, **(entry.payload or {})}
+            if told.get("turn_id") == turn_id and told.get("prompt"):
+                messages: list[Message] = json.loads(str(told["prompt"]))
+                return messages
+    return []
+
+
+def _bare(model: ModelServer, prompt: Sequence[Message], *, reader: str) -> float:
+    """Return milliseconds to the first piece of a reply to a prompt sent without Muniment.
+
+    What the server has kept for another reader does not serve this one.
+    """
+    started = time.perf_counter()
+    with closing(model.complete(prompt, maximum_tokens=1, reader=reader)) as reply:
+        next(reply, None)
+    return (time.perf_counter() - started) * 1_000
 
 
 def _show(times: Sequence[Times]) -> None:
@@ -180,7 +159,6 @@ def _show(times: Sequence[Times]) -> None:
         "cold: the model server alone": [one.bare for one in times],
         "cold: through Muniment": [one.whole for one in times],
         "cold: difference": [one.whole - one.bare for one in times],
-        "cold: until the prompt is sent": [one.before for one in times],
         "warm: the model server alone": [one.bare_warm for one in times],
         "warm: through Muniment": [one.whole_warm for one in times],
         "warm: difference": [one.whole_warm - one.bare_warm for one in times],

@@ -3,8 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,17 +16,13 @@ import muniment.silence  # noqa: F401  (first, before anything that might speak)
 from corpus.access import Principal
 from ingest.pipeline import Report
 from muniment.assembly import House, open_house
-from muniment.children import end_all
-from muniment.model_server import OwnModelServer, plan_model
 from muniment.samples import read_samples
-from muniment.settings import CHECKOUT, Settings, load_settings
+from muniment.settings import CHECKOUT, load_settings
 from rag.evaluation import read_questions
-from rag.generation import ModelServer
 from rag.ranking import DEPTH
 
 QUESTIONS = CHECKOUT / "samples" / "questions-dev.jsonl"
 ROUNDS = 3
-READY_SECONDS = 300
 
 T = TypeVar("T")
 
@@ -97,33 +92,6 @@ def _show_retrieval(house: House, reader: Principal) -> None:
         f"Retrieval with an access filter and on the record, {house.index.count()} chunks",
         {"embed": embed, "index": index, "search, all steps": search},
     )
-
-
-@contextmanager
-def model_server(settings: Settings) -> Iterator[ModelServer | None]:
-    """Start the model server, or take the one of the settings; None where there is none."""
-    if settings.model_url:
-        yield ModelServer(
-            url=settings.model_url, name=settings.model_name, api_key=settings.model_key
-        )
-        return
-    kept = load_settings()
-    plan = plan_model(kept)
-    if not plan.environment.exists():
-        yield None
-        return
-    console.print("Starting the model server …")
-    server = OwnModelServer(plan, log=settings.data / "model.log", say=console.print)
-    server.start()
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while server.step() not in {"ready", "given up"} and time.monotonic() < deadline:
-            time.sleep(0.5)
-        ready = server.state == "ready"
-        yield ModelServer(url=plan.url, name=plan.name, api_key=plan.key) if ready else None
-    finally:
-        server.stop_conversion()
-        end_all([server.child])
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

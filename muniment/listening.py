@@ -22,6 +22,7 @@ def serve_application(application: object, settings: Settings, *, host: str, por
         access_log=False,
         log_level=settings.log_level,
         server_header=False,
+        forwarded_allow_ips=settings.proxy_addresses,
         timeout_graceful_shutdown=3,
     )
 

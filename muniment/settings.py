@@ -119,6 +119,13 @@ class Settings(BaseSettings):
         default=True,
         description="Administrators act only with a second factor; sample accounts are let off.",
     )
+    service_key_file: str = Field(
+        "", description="File of the key that seals secrets of accounts; service.key."
+    )
+    proxy_addresses: str = Field(
+        "127.0.0.1",
+        description="Proxies whose word on where a visitor comes from counts; * for whoever asks.",
+    )
     oidc_issuer: str = Field("", description="Address of an identity provider (OpenID Connect).")
     oidc_client_id: str = Field("", description="Under which the provider knows Muniment.")
     oidc_client_secret: str = Field(

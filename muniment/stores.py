@@ -38,12 +38,14 @@ def open_holds(settings: Settings) -> Holds:
 
 def open_identity(settings: Settings) -> Identity:
     """Open the accounts and sessions."""
+    key_file = settings.service_key_file
     return Identity.open(
         settings.service_database_url,
         clock=utc_now,
         idle=timedelta(minutes=settings.session_idle_minutes),
         longest=timedelta(hours=settings.session_hours),
         need_code={Role.ADMINISTRATOR} if settings.administrators_need_code else (),
+        key_file=Path(key_file).expanduser() if key_file else settings.data / "service.key",
     )
 
 

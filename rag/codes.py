@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 from datetime import datetime
 from typing import Final, Literal
@@ -9,7 +10,11 @@ from typing import Final, Literal
 import pyotp
 from sqlalchemy import Connection, delete, insert, select, update
 
+from rag.errors import SecretUnreadable
+from rag.sealing import Seal, is_sealed
 from rag.store import recovery_codes, second_factors
+
+log = logging.getLogger("rag.codes")
 
 Method = Literal["totp", "recovery", ""]
 
@@ -37,7 +42,13 @@ def has_factor(connection: Connection, account_id: str) -> bool:
 
 
 def take_code(
-    connection: Connection, account_id: str, code: str, now: datetime, *, confirmed: bool = True
+    connection: Connection,
+    account_id: str,
+    code: str,
+    now: datetime,
+    *,
+    seal: Seal,
+    confirmed: bool = True,
 ) -> Method:
     """Use up a code, and say what kind it was; nothing where it is wrong, old or used.
 
@@ -46,6 +57,7 @@ def take_code(
         account_id: Whose code it is to be.
         code: As typed.
         now: The moment.
+        seal: Opens the authenticator's secret; where it cannot, recovery codes still count.
         confirmed: Whether the authenticator must have been confirmed before.
     """
     typed = "".join(code.split()).replace("-", "")
@@ -54,7 +66,11 @@ def take_code(
     ).first()
     if row is None or not typed or (confirmed and row.confirmed_at is None):
         return ""
-    step = _matching_step(row.secret, typed, now)
+    try:
+        step = _matching_step(seal.open(row.secret, of=account_id), typed, now)
+    except SecretUnreadable as error:
+        log.warning("second-factor.unreadable reason=%s", error)
+        step = None
     if step is not None:
         # The condition holds in the database: of two requests with one code, one passes.
         used = connection.execute(
@@ -70,6 +86,17 @@ def take_code(
         )
     )
     return "recovery" if gone.rowcount == 1 else ""
+
+
+def seal_old_secrets(connection: Connection, seal: Seal) -> None:
+    """Close the secrets that were kept before there was a seal."""
+    for row in connection.execute(select(second_factors)).all():
+        if not is_sealed(row.secret):
+            connection.execute(
+                update(second_factors)
+                .where(second_factors.c.account_id == row.account_id)
+                .values(secret=seal.close(row.secret, of=row.account_id))
+            )
 
 
 def renew_recovery_codes(connection: Connection, account_id: str) -> list[str]:

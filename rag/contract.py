@@ -6,7 +6,7 @@ with ``Authorization: Bearer <token>`` from ``POST /v1/session``:
 ==========================================  =====================================================
 ``POST /v1/session``                        SignIn -> Session
 ``GET /v1/session``                         -> Person
-``DELETE /v1/session``                      sign out
+``DELETE /v1/session``                      sign out -> 204, or 200 ProviderAddress
 ``GET /v1/sign-in``                         -> SignInWays
 ``POST /v1/set-up``                         SetUpFirst -> Session
 ``POST /v1/provider/begin``                 BeginAtProvider -> ProviderAddress
@@ -118,6 +118,12 @@ class SignIn(Wire):
     name: str = Field(min_length=1, max_length=200)
     password: str = Field(min_length=1, max_length=1_000, repr=False)
     code: str = Field(default="", max_length=40, repr=False)
+    address: str = Field(
+        default="",
+        max_length=64,
+        repr=False,
+        description="Where it comes from, as the page sees it; failures are counted by it.",
+    )
 
 
 class SignInWays(Wire):

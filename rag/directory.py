@@ -15,7 +15,8 @@ from corpus.access import Named, group_named, person_named
 from corpus.catalog import Catalog
 from rag.directory_book import DirectoryBook, HeldName, Known, KnownPerson, Snapshot
 from rag.errors import DirectoryStopped, RagError
-from rag.identity import Identity, checked_name, comparable
+from rag.identity import Identity
+from rag.names import checked_name, comparable
 
 ORIGIN: Final = "directory:"
 USUAL_SHARE: Final = 0.2

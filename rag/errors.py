@@ -13,6 +13,7 @@ RagError
 ├── ProviderRefused    what the identity provider sent proves nobody
 ├── ProviderUnavailable  the identity provider does not answer
 ├── TooManyAttempts    wait before the next sign-in
+├── SecretUnreadable   what was sealed cannot be opened: another key, or none
 ├── InvalidPassword    a new password that is too short or too common
 ├── UnknownAccount     no account of this name
 │   └── AccountDisabled  there is one, and it is locked
@@ -52,6 +53,10 @@ class RerankerInvalid(RagError):
 
 class JudgeInvalid(RagError):
     """The file of the judge is missing or not of its kind."""
+
+
+class SecretUnreadable(RagError):
+    """What was sealed cannot be opened: the key is gone or another one, or it was altered."""
 
 
 class NotSignedIn(RagError):

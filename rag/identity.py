@@ -5,14 +5,14 @@ are read from the accounts at every request, so that a change counts from the ne
 """
 
 import hashlib
-import math
+import logging
 import secrets
 import threading
-import unicodedata
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -21,7 +21,8 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from corpus.access import Principal
-from rag.codes import Method, has_factor, take_code
+from rag.attempts import Attempts, forget_attempts
+from rag.codes import Method, has_factor, seal_old_secrets, take_code
 from rag.contract import Role
 from rag.errors import (
     AccountDisabled,
@@ -29,11 +30,13 @@ from rag.errors import (
     InvalidPassword,
     NotSignedIn,
     RagError,
+    SecretUnreadable,
     SignInRefused,
-    TooManyAttempts,
     UnknownAccount,
 )
+from rag.names import checked_name, comparable
 from rag.roles import GIVEN, USUAL
+from rag.sealing import Seal, is_sealed, key_in
 from rag.store import (
     Clock,
     Store,
@@ -46,21 +49,13 @@ from rag.store import (
     recovery_codes,
     second_factors,
     sessions,
-    sign_in_attempts,
     utc_now,
 )
 
+log = logging.getLogger("rag.identity")
+
 MINIMUM_PASSWORD_CHARACTERS: Final = 12
 MAXIMUM_PASSWORD_CHARACTERS: Final = 1_000
-MAXIMUM_NAME_CHARACTERS: Final = 64
-
-FREE_ATTEMPTS: Final = 5
-"""Wrong passwords in a row before a name has to wait."""
-
-FIRST_WAIT: Final = timedelta(seconds=15)
-LONGEST_WAIT: Final = timedelta(minutes=15)
-FORGOTTEN_AFTER: Final = timedelta(days=1)
-"""Failed attempts older than this count no longer."""
 
 COMMAND_LINE_SESSION: Final = timedelta(minutes=10)
 
@@ -104,6 +99,7 @@ class Identity:
             its next sign-in.
         need_code: Roles that are held back from whoever signed in without a second factor;
             sample accounts are let off.
+        seal: Closes the secrets kept here; the usual one opens them as long as it lives itself.
     """
 
     def __init__(
@@ -115,6 +111,7 @@ class Identity:
         longest: timedelta = timedelta(hours=12),
         hasher: PasswordHasher | None = None,
         need_code: Collection[str] = (),
+        seal: Seal | None = None,
     ) -> None:
         self._store = store
         self._noting = Lock()
@@ -125,6 +122,8 @@ class Identity:
         self._seats = threading.BoundedSemaphore(PARALLEL_HASHES)
         self._nobody_hash = ""
         self._need_code = frozenset(need_code)
+        self.attempts = Attempts(store, clock)
+        self.seal = seal or Seal(secrets.token_bytes(32))
 
     @classmethod
     def open(
@@ -136,15 +135,26 @@ class Identity:
         longest: timedelta = timedelta(hours=12),
         hasher: PasswordHasher | None = None,
         need_code: Collection[str] = (),
+        key_file: Path | None = None,
     ) -> "Identity":
-        """Open the accounts in a database, making or upgrading its tables."""
+        """Open the accounts in a database, making or upgrading its tables.
+
+        The key that secrets in it are sealed with lies in the key file, and is made where there
+        is none and nothing was sealed yet.
+
+        Raises:
+            RagError: The database cannot be opened.
+            SecretUnreadable: The key file cannot be read or made, or is damaged.
+        """
+        store = open_store(url)
         return cls(
-            open_store(url),
+            store,
             clock=clock,
             idle=idle,
             longest=longest,
             hasher=hasher,
             need_code=need_code,
+            seal=_seal_in(key_file, store) if key_file else None,
         )
 
     @property
@@ -230,7 +240,7 @@ class Identity:
                 .values(password_hash=password_hash)
             )
             connection.execute(delete(sessions).where(sessions.c.account_id == account.account_id))
-            _forget_attempts(connection, name)
+            forget_attempts(connection, name)
 
     def set_groups(self, name: str, groups: Collection[str]) -> None:
         """Put a person into exactly these groups; counts from the next request on."""
@@ -310,6 +320,7 @@ class Identity:
         password: str,
         *,
         code: str = "",
+        address: str = "",
         before_opening: Callable[[Principal, Method], None] = lambda _principal, _method: None,
     ) -> SignedInAs:
         """Check a password, and a code where the person has set one up, and open a session.
@@ -322,6 +333,8 @@ class Identity:
             password: Its password.
             code: Of the authenticator app, or one for the day it is lost; ignored where the
                 account asks for none.
+            address: Where the attempt comes from, by which failures are counted; empty where that
+                is not known.
             before_opening: Called once all has proved right and before a session exists, with
                 the kind of code that was used; when it raises, none is opened.
 
@@ -329,8 +342,7 @@ class Identity:
             SignInRefused: Wrong name, password or code.
             TooManyAttempts: Too many wrong passwords in a row; also for the right one.
         """
-        failures = self._take_attempt(name)
-        attempts = failures if _wait_after(failures) else 0
+        attempts = self.attempts.take(name, address)
         account = self._account_proved(name, password)
         if account is None:
             raise SignInRefused(attempts=attempts)
@@ -338,7 +350,9 @@ class Identity:
         with self._store.writing.begin() as connection:
             asked = has_factor(connection, account.account_id)
             if asked:
-                method = take_code(connection, account.account_id, code, self._clock())
+                method = take_code(
+                    connection, account.account_id, code, self._clock(), seal=self.seal
+                )
         if asked and not method:
             raise SignInRefused("wrong code", attempts=attempts)
         with self._store.reading.begin() as connection:
@@ -350,7 +364,7 @@ class Identity:
         if self._hasher.check_needs_rehash(account.password_hash):
             renewed = self._hash(password)
         with self._store.writing.begin() as connection:
-            _forget_attempts(connection, name)
+            self.attempts.succeeded(connection, name, address)
             if renewed:
                 connection.execute(
                     update(accounts)
@@ -369,18 +383,19 @@ class Identity:
             SignInRefused: It is wrong.
             TooManyAttempts: Too many wrong passwords in a row.
         """
-        failures = self._take_attempt(name)
+        attempts = self.attempts.take(name)
         if self._account_proved(name, password) is None:
-            raise SignInRefused(attempts=failures if _wait_after(failures) else 0)
+            raise SignInRefused(attempts=attempts)
         with self._store.writing.begin() as connection:
-            _forget_attempts(connection, name)
+            self.attempts.succeeded(connection, name)
 
     def open_provided_session(
-        self, name: str, *, issuer: str, subject: str, provider_session: str
+        self, name: str, *, issuer: str, subject: str, provider_session: str, id_token: str = ""
     ) -> SignedInAs:
         """Open a session for somebody whom an identity provider has vouched for.
 
-        It counts as one with a second factor: to ask for one is the provider's affair.
+        It counts as one with a second factor: to ask for one is the provider's affair. The ID
+        token is kept, sealed, for as long as the session.
 
         Raises:
             UnknownAccount: There is no account of this name, or it is locked.
@@ -393,10 +408,30 @@ class Identity:
             connection.execute(
                 update(sessions)
                 .where(sessions.c.token_hash == _token_hash(token))
-                .values(issuer=issuer, subject=subject, provider_session=provider_session)
+                .values(
+                    issuer=issuer,
+                    subject=subject,
+                    provider_session=provider_session,
+                    id_token=self._sealed(id_token, of=_token_hash(token)),
+                )
             )
             principal = _principal(connection, account)
         return SignedInAs(token, expires_at, principal)
+
+    def id_token_of(self, token: str) -> str:
+        """Return what a provider vouched with for a session; empty where none did."""
+        key = _token_hash(token)
+        with self._store.reading.begin() as connection:
+            kept = connection.execute(
+                select(sessions.c.id_token).where(sessions.c.token_hash == key)
+            ).scalar()
+        try:
+            return self.seal.open(kept, of=key) if kept else ""
+        except SecretUnreadable:
+            return ""
+
+    def _sealed(self, secret: str, *, of: str) -> str | None:
+        return self.seal.close(secret, of=of) if secret and self.seal.usable else None
 
     def end_provided_sessions(self, *, issuer: str, subject: str, provider_session: str) -> int:
         """End what a provider says has ended: one of its sessions, or all of a person's.
@@ -574,38 +609,6 @@ class Identity:
         )
         return token, now + life
 
-    def _take_attempt(self, name: str) -> int:
-        """Count an attempt as failed before the password is looked at; return how many there are.
-
-        Counted afterwards, many attempts in parallel would all pass before the first counted.
-        """
-        now, name_hash = self._clock(), _name_hash(name)
-        with self._store.writing.begin() as connection:
-            connection.execute(
-                delete(sign_in_attempts).where(sign_in_attempts.c.last_at < now - FORGOTTEN_AFTER)
-            )
-            row = connection.execute(
-                select(sign_in_attempts).where(sign_in_attempts.c.name_hash == name_hash)
-            ).first()
-            if row is not None and now < row.blocked_until:
-                wait_seconds = math.ceil((row.blocked_until - now).total_seconds())
-                raise TooManyAttempts(
-                    f"Too many wrong passwords. Wait {wait_seconds} seconds, then try again."
-                )
-            failures = (row.failures if row is not None else 0) + 1
-            connection.execute(
-                delete(sign_in_attempts).where(sign_in_attempts.c.name_hash == name_hash)
-            )
-            connection.execute(
-                insert(sign_in_attempts).values(
-                    name_hash=name_hash,
-                    failures=failures,
-                    last_at=now,
-                    blocked_until=now + _wait_after(failures),
-                )
-            )
-        return failures
-
     def _password_fits(self, password_hash: str, password: str) -> bool:
         with self._seats:
             if not password_hash:
@@ -623,21 +626,23 @@ class Identity:
             return self._hasher.hash(password)
 
 
-def _wait_after(failures: int) -> timedelta:
-    if failures < FREE_ATTEMPTS:
-        return timedelta()
-    doublings = min(failures - FREE_ATTEMPTS, 10)
-    return min(LONGEST_WAIT, FIRST_WAIT * (1 << doublings))
-
-
-def comparable(name: str) -> str:
-    """Return a name in the form in which names are compared."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
-
-
-def _name_hash(name: str) -> str:
-    # Attempts are counted for names nobody has, too; what was typed there may be a password.
-    return hashlib.sha256(comparable(name).encode()).hexdigest()
+def _seal_in(key_file: Path, store: Store) -> Seal:
+    """Return the seal of a database, and close with it what was kept before there was one."""
+    with store.reading.begin() as connection:
+        kept = [str(secret) for secret in connection.scalars(select(second_factors.c.secret))]
+    seal = Seal(key_in(key_file, make=not any(map(is_sealed, kept))))
+    if not seal.usable:
+        log.error(
+            "secrets.key-missing file=%s remedy=bring it back from the last backup; until then "
+            "only recovery codes open accounts with a second factor, or "
+            "`muniment user forget-code NAME`",
+            key_file,
+        )
+    elif not all(map(is_sealed, kept)):
+        with store.writing.begin() as connection:
+            seal_old_secrets(connection, seal)
+        store.scrub()
+    return seal
 
 
 def _token_hash(token: str) -> str:
@@ -690,29 +695,6 @@ def _write_names(
     if names:
         rows = [{"account_id": account_id, "name": name} for name in sorted(names)]
         connection.execute(insert(table), rows)
-
-
-def _forget_attempts(connection: Connection, name: str) -> None:
-    connection.execute(
-        delete(sign_in_attempts).where(sign_in_attempts.c.name_hash == _name_hash(name))
-    )
-
-
-def checked_name(name: str) -> str:
-    """Return a name as an account can have it.
-
-    Raises:
-        RagError: No account can have it.
-    """
-    name = unicodedata.normalize("NFKC", name).strip()
-    if not 1 <= len(name) <= MAXIMUM_NAME_CHARACTERS or not all(
-        character.isalnum() or character in "._-@" for character in name
-    ):
-        raise RagError(
-            f"An account's name has 1 to {MAXIMUM_NAME_CHARACTERS} characters: letters, digits "
-            "or any of . _ - @"
-        )
-    return name
 
 
 def _checked_groups(groups: Collection[str]) -> frozenset[str]:

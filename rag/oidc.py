@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ import jwt
 
 from rag.errors import ProviderRefused, ProviderUnavailable
 from rag.store import Clock
+
+log = logging.getLogger("rag.oidc")
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
@@ -58,6 +61,9 @@ KEYS_ANEW_AFTER: Final = timedelta(seconds=60)
 """How often a key that is not known makes us ask again: whoever forges tokens decides when."""
 
 PATIENCE_SECONDS: Final = 10.0
+
+AFTER_SIGN_OUT: Final = "/sign-in"
+"""Path of the page that a provider sends browsers to once it has ended their session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Claims:
         name: What the account is to be called.
         provider_session: The session there; empty where it does not say.
         groups: Those taken over.
+        token: The ID token itself, which the provider is shown again when its session is to end.
     """
 
     issuer: str
@@ -110,6 +117,7 @@ class Claims:
     name: str
     provider_session: str
     groups: frozenset[str]
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +191,7 @@ class OpenIdProvider:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        endpoint = str(self._described()["authorization_endpoint"])
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+        return _with_query(str(self._described()["authorization_endpoint"]), parameters)
 
     def claims(self, *, code: str, verifier: str, nonce: str, issuer: str) -> Claims:
         """Exchange a code for whom it stands for.
@@ -216,7 +223,33 @@ class OpenIdProvider:
             name=_text(claims, self.settings.name_claim),
             provider_session=_text(claims, "sid", optional=True),
             groups=self._groups(claims),
+            token=token,
         )
+
+    def leaving_address(self, token: str) -> str:
+        """Return where to send a browser to end its session at the provider too.
+
+        Empty where the provider names no such place, names one on another machine, or does not
+        answer: a sign-out here never waits for one there.
+
+        Args:
+            token: The ID token of the sign-in.
+        """
+        try:
+            endpoint = self._described().get("end_session_endpoint")
+            if endpoint is None:
+                return ""
+            _require_same_origin(endpoint, self.settings.issuer, "end_session_endpoint")
+        except (ProviderRefused, ProviderUnavailable) as error:
+            log.warning("provider.no-sign-out reason=%s", error)
+            return ""
+        back = urlsplit(self.settings.redirect_uri)
+        parameters = {
+            "id_token_hint": token,
+            "client_id": self.settings.client_id,
+            "post_logout_redirect_uri": f"{back.scheme}://{back.netloc}{AFTER_SIGN_OUT}",
+        }
+        return _with_query(str(endpoint), parameters)
 
     def logout(self, token: str) -> Logout:
         """Return what a back-channel logout token says has ended.
@@ -419,6 +452,10 @@ class OpenIdProvider:
                 f"The identity provider answered with status {reply.status_code}."
             )
         return _object(body)
+
+
+def _with_query(address: str, parameters: Mapping[str, str]) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

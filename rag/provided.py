@@ -14,7 +14,8 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rag.errors import AccountExists, ProviderRefused, RagError
-from rag.identity import Identity, SignedInAs, comparable
+from rag.identity import Identity, SignedInAs
+from rag.names import comparable
 from rag.oidc import LOGOUT_LASTS, Claims, Logout, OpenIdProvider
 from rag.store import (
     Clock,
@@ -148,9 +149,21 @@ class ProvidedAccounts:
                 issuer=claims.issuer,
                 subject=claims.subject,
                 provider_session=claims.provider_session,
+                id_token=claims.token,
             )
         except RagError as error:
             raise ProviderRefused("the account is locked") from error
+
+    def leaving_address(self, token: str) -> str:
+        """Return where a browser whose session is about to end here ends the provider's too.
+
+        Empty where the session did not come from there, or the provider has no such place.
+
+        Args:
+            token: Of the session here.
+        """
+        shown = self._identity.id_token_of(token)
+        return self.provider.leaving_address(shown) if shown else ""
 
     def log_out(self, token: str, *, before_ending: Callable[[list[str]], None]) -> int:
         """End the sessions that a logout token names; return how many there were.

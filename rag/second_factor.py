@@ -1,8 +1,10 @@
 """Set up a second factor, and give it up again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from rag.codes import address_of, has_factor, new_secret, renew_recovery_codes, take_code
 from rag.errors import SignInRefused, Unusable
@@ -44,6 +46,7 @@ class SecondFactors:
             SignInRefused: The password is wrong.
             TooManyAttempts: Too many wrong passwords in a row.
             Unusable: There is an authenticator already.
+            SecretUnreadable: The key that its secret would be sealed with is gone.
         """
         self._identity.require_password(name, password)
         account_id, secret = self._identity.account_id_of(name), new_secret()
@@ -54,7 +57,11 @@ class SecondFactors:
                 delete(second_factors).where(second_factors.c.account_id == account_id)
             )
             connection.execute(
-                insert(second_factors).values(account_id=account_id, secret=secret, last_step=0)
+                insert(second_factors).values(
+                    account_id=account_id,
+                    secret=self._identity.seal.close(secret, of=account_id),
+                    last_step=0,
+                )
             )
         return NewFactor(secret, address_of(secret, name))
 
@@ -65,18 +72,14 @@ class SecondFactors:
 
         Raises:
             SignInRefused: The code is wrong, or nothing waits to be confirmed.
+            TooManyAttempts: Too many wrong ones in a row.
         """
-        account_id, now = self._identity.account_id_of(name), self._clock()
-        with self._store.writing.begin() as connection:
-            confirmed = not has_factor(connection, account_id) and take_code(
-                connection, account_id, code, now, confirmed=False
-            )
-            if not confirmed:
-                raise SignInRefused("wrong code")
+        account_id = self._identity.account_id_of(name)
+        with self._using_code(name, account_id, code, confirmed=False) as connection:
             connection.execute(
                 update(second_factors)
                 .where(second_factors.c.account_id == account_id)
-                .values(confirmed_at=now)
+                .values(confirmed_at=self._clock())
             )
             codes = renew_recovery_codes(connection, account_id)
         self._identity.mark_strong(token)
@@ -87,16 +90,43 @@ class SecondFactors:
 
         Raises:
             SignInRefused: The code is wrong.
+            TooManyAttempts: Too many wrong ones in a row.
         """
         account_id = self._identity.account_id_of(name)
-        with self._store.writing.begin() as connection:
-            if not take_code(connection, account_id, code, self._clock()):
-                raise SignInRefused("wrong code")
-        self.forget(name)
+        with self._using_code(name, account_id, code, confirmed=True) as connection:
+            _drop(connection, account_id)
 
     def forget(self, name: str) -> None:
         """Drop somebody's authenticator, for an operator to whom they have proved themselves."""
         account_id = self._identity.account_id_of(name)
         with self._store.writing.begin() as connection:
-            for table in (second_factors, recovery_codes):
-                connection.execute(delete(table).where(table.c.account_id == account_id))
+            _drop(connection, account_id)
+
+    @contextmanager
+    def _using_code(
+        self, name: str, account_id: str, code: str, *, confirmed: bool
+    ) -> Iterator[Connection]:
+        """Use a code up, and go on in that transaction.
+
+        Wrong ones count as wrong passwords do: a stolen session must not be enough to try them
+        all.
+        """
+        attempts = self._identity.attempts.take(name)
+        with self._store.writing.begin() as connection:
+            fits = has_factor(connection, account_id) is confirmed and take_code(
+                connection,
+                account_id,
+                code,
+                self._clock(),
+                seal=self._identity.seal,
+                confirmed=confirmed,
+            )
+            if not fits:
+                raise SignInRefused("wrong code", attempts=attempts)
+            self._identity.attempts.succeeded(connection, name)
+            yield connection
+
+
+def _drop(connection: Connection, account_id: str) -> None:
+    for table in (second_factors, recovery_codes):
+        connection.execute(delete(table).where(table.c.account_id == account_id))

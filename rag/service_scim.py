@@ -21,7 +21,7 @@ from corpus.errors import CorpusError
 from rag.directory import DirectorySync
 from rag.directory_book import DirectoryBook, DirectoryGroup, DirectoryPerson, Known, Snapshot
 from rag.errors import DirectoryInvalid, NotAllowed, NotFound, NotSignedIn, RagError
-from rag.identity import comparable
+from rag.names import comparable
 from rag.scim import (
     ERROR,
     GROUP,

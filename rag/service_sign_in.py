@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from audit import events
 from corpus.access import Named, Principal
@@ -13,6 +14,7 @@ from rag.contract import (
     FactorState,
     Password,
     Person,
+    ProviderAddress,
     RecoveryCodes,
     Role,
     Session,
@@ -77,11 +79,16 @@ def who_is_signed_in(running: InService, principal: SignedIn) -> Person:
     return _person(running.parts, principal)
 
 
-@router.delete("/v1/session", status_code=204)
-def sign_out(running: InService, principal: InPerson, token: Token) -> None:
-    """End the session."""
-    running.parts.record.append(events.SignedOut(principal.name))
-    running.parts.identity.sign_out(token)
+@router.delete("/v1/session", status_code=204, responses={200: {"model": ProviderAddress}})
+def sign_out(running: InService, principal: InPerson, token: Token) -> Response:
+    """End the session; where it came from an identity provider, say where to end it there too."""
+    parts = running.parts
+    address = parts.provided.leaving_address(token) if parts.provided else ""
+    parts.record.append(events.SignedOut(principal.name))
+    parts.identity.sign_out(token)
+    if not address:
+        return Response(status_code=204)
+    return JSONResponse(ProviderAddress(address=address).model_dump())
 
 
 @router.get("/v1/second-factor")
@@ -127,7 +134,11 @@ def _signed_in(running: Running, given: SignIn) -> Session:
 
     with _failures_recorded(parts, given.name):
         opened = parts.identity.sign_in(
-            given.name, given.password, code=given.code, before_opening=on_record
+            given.name,
+            given.password,
+            code=given.code,
+            address=given.address,
+            before_opening=on_record,
         )
     return session_of(parts, opened)
 

@@ -135,6 +135,7 @@ sessions = Table(
     Column("issuer", String(500)),
     Column("subject", String(255)),
     Column("provider_session", String(255)),
+    Column("id_token", Text),
 )
 
 
@@ -152,7 +153,7 @@ second_factors = Table(
     "second_factors",
     metadata,
     _account_column(key=True),
-    Column("secret", String(64), nullable=False),
+    Column("secret", String(200), nullable=False),
     Column("confirmed_at", UtcDateTime),
     Column("last_step", Integer, nullable=False),
 )

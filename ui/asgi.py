@@ -42,6 +42,7 @@ from ui.session import PLAIN_COOKIE, SECURE_COOKIE, connect_to
 from ui.sign_in import (
     begin_page,
     confirm_page,
+    leaving_page,
     recovery_page,
     remove_page,
     removed_page,
@@ -162,6 +163,7 @@ class Routes:
         if not name or not form.get("password"):
             return again("Type your name and password.", 400)
         given = {"name": name, "password": form["password"], "code": code}
+        given["address"] = request.client.host if request.client else ""
         response = await self._post("/v1/session", given)
         if response is None:
             return again(_AWAY, 503)
@@ -271,10 +273,12 @@ class Routes:
         self._sessions.forget(token)
         if token:
             try:
-                await self._service.delete("/v1/session", headers=bearer(token))
+                ended = await self._service.delete("/v1/session", headers=bearer(token))
             except httpx.HTTPError:
                 alert = "The service is away: the session ends here, and there when it times out."
                 return _without_cookie(HTMLResponse(sign_in_page(alert=alert), 503))
+            if ended.status_code == httpx.codes.OK:
+                return _without_cookie(HTMLResponse(leaving_page(str(ended.json()["address"]))))
         return _without_cookie(RedirectResponse("/sign-in", 303))
 
     async def page_image(self, request: Request) -> Response:

@@ -152,6 +152,18 @@ def welcome_page() -> str:
     return _page("Signed in", "One moment.", "", foot=_BACK, head=head)
 
 
+def leaving_page(address: str) -> str:
+    """Return the page between ours and the provider, where its session is to end too.
+
+    It leads there by itself: a form of ours may lead nowhere but back to us.
+    """
+    place = escape(address, quote=True)
+    head = f'\n<meta http-equiv="refresh" content="0; url={place}">'
+    body = f'<p><a href="{place}">Sign out there</a></p>'
+    lead = "You are signed out here. Your identity provider comes next."
+    return _page("Signed out", lead, body, foot=_BACK, head=head)
+
+
 def _page(
     title: str, lead: str, body: str, *, alert: str = "", foot: str = _ON_RECORD, head: str = ""
 ) -> str:

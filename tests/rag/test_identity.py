@@ -7,6 +7,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from corpus.access import Principal
+from rag.attempts import NAME_FROM_ADDRESS
 from rag.errors import (
     AccountExists,
     InvalidPassword,
@@ -16,7 +17,7 @@ from rag.errors import (
     TooManyAttempts,
     UnknownAccount,
 )
-from rag.identity import FREE_ATTEMPTS, LONGEST_WAIT, Identity
+from rag.identity import Identity
 
 PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -84,7 +85,7 @@ def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(
 def test_many_failures_make_a_name_wait_whether_or_not_it_exists(
     identity: Identity, clock: Clock, name: str
 ) -> None:
-    fail(identity, name, times=FREE_ATTEMPTS)
+    fail(identity, name, times=NAME_FROM_ADDRESS.free)
 
     with pytest.raises(TooManyAttempts, match="Wait 15 seconds"):
         identity.sign_in(name, PASSWORD)
@@ -93,18 +94,18 @@ def test_many_failures_make_a_name_wait_whether_or_not_it_exists(
 def test_after_the_wait_the_right_password_opens_and_the_count_starts_anew(
     identity: Identity, clock: Clock
 ) -> None:
-    fail(identity, "alice", times=FREE_ATTEMPTS)
+    fail(identity, "alice", times=NAME_FROM_ADDRESS.free)
     clock.advance(seconds=16)
 
     identity.sign_in("alice", PASSWORD)
 
-    fail(identity, "alice", times=FREE_ATTEMPTS - 1)
+    fail(identity, "alice", times=NAME_FROM_ADDRESS.free - 1)
 
 
 def test_the_wait_grows_up_to_a_limit(identity: Identity, clock: Clock) -> None:
-    fail(identity, "alice", times=FREE_ATTEMPTS)
+    fail(identity, "alice", times=NAME_FROM_ADDRESS.free)
     for _ in range(8):
-        clock.advance(seconds=LONGEST_WAIT.total_seconds())
+        clock.advance(seconds=NAME_FROM_ADDRESS.longest.total_seconds())
         fail(identity, "alice", times=1)
 
     with pytest.raises(TooManyAttempts, match="Wait 900 seconds"):
@@ -126,8 +127,8 @@ def test_attempts_in_parallel_do_not_slip_past_the_count(identity: Identity) -> 
     for thread in threads:
         thread.join()
 
-    assert refused.count(SignInRefused) == FREE_ATTEMPTS
-    assert refused.count(TooManyAttempts) == 12 - FREE_ATTEMPTS
+    assert refused.count(SignInRefused) == NAME_FROM_ADDRESS.free
+    assert refused.count(TooManyAttempts) == 12 - NAME_FROM_ADDRESS.free
 
 
 def test_an_unused_session_ends(identity: Identity, clock: Clock) -> None:

@@ -19,12 +19,14 @@ import jwt
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from muniment.stores import utc_now
 from rag.errors import NotSignedIn, ProviderRefused, ProviderUnavailable
 from rag.identity import Identity
 from rag.oidc import LOGOUT_EVENT, OpenIdProvider, ProviderSettings
 from rag.provided import ProvidedAccounts
+from rag.store import sessions
 from tests.rag import forge as forging
 from tests.rag.forge import CLIENT, ISSUER, ORIGIN, Forge, Forged, another_key, settings, signed
 from tests.rag.test_service import PASSWORD, Clock, House, client, house, index, sign_in
@@ -574,6 +576,89 @@ def test_a_logout_that_names_only_the_person_ends_all_their_sessions(
 
     assert client.post("/v1/provider/logout", json={"logout_token": token}).status_code == 204
     assert [client.get("/v1/session", headers=one).status_code for one in sessions] == [401, 401]
+
+
+# Sign-outs here that go on there
+
+
+def test_signing_out_leads_to_the_real_provider_and_back(
+    house: House, through_real: TestClient, real: str
+) -> None:
+    session = come_as(through_real, "1001").json()
+    who = {"Authorization": f"Bearer {session['token']}"}
+
+    reply = through_real.delete("/v1/session", headers=who)
+
+    assert reply.status_code == 200
+    assert through_real.get("/v1/session", headers=who).status_code == 401
+    address = httpx.URL(reply.json()["address"])
+    assert f"{address.scheme}://{address.netloc.decode()}" == real
+    assert address.params["post_logout_redirect_uri"] == "http://localhost/sign-in"
+    hint = jwt.decode(address.params["id_token_hint"], options={"verify_signature": False})
+    assert hint["sub"] == "1001"
+    assert httpx.get(address, trust_env=False).status_code == 200
+    assert "auth.logout" in house.types_on_record()
+
+
+def leaving(client: TestClient, who: dict[str, str]) -> tuple[int, str]:
+    reply = client.delete("/v1/session", headers=who)
+    return reply.status_code, reply.json()["address"] if reply.content else ""
+
+
+@pytest.mark.parametrize(
+    "endpoint", [None, "https://evil.example.org/out", 17], ids=["none", "elsewhere", "no address"]
+)
+def test_a_sign_out_ends_here_alone_where_the_provider_has_no_place_for_it(
+    through_forge: tuple[TestClient, Forge], endpoint: object
+) -> None:
+    client, forge = through_forge
+    forge.said |= {"end_session_endpoint": endpoint} if endpoint else {}
+    who = arrive(client, forge)
+
+    assert leaving(client, who) == (204, "")
+    assert client.get("/v1/session", headers=who).status_code == 401
+
+
+def test_a_sign_out_does_not_wait_for_a_provider_that_is_away(
+    house: House, through_forge: tuple[TestClient, Forge]
+) -> None:
+    client, forge = through_forge
+    forge.said["end_session_endpoint"] = f"{ORIGIN}/out"
+    who = arrive(client, forge)
+    house.clock.advance(minutes=20)
+    client.get("/v1/session", headers=who)
+    house.clock.advance(minutes=20)
+    client.get("/v1/session", headers=who)
+    house.clock.advance(minutes=21)
+    forge.redirected = True
+
+    assert leaving(client, who) == (204, "")
+
+
+def test_who_signed_in_with_a_password_is_sent_nowhere(
+    through_forge: tuple[TestClient, Forge],
+) -> None:
+    client, forge = through_forge
+    forge.said["end_session_endpoint"] = f"{ORIGIN}/out"
+
+    assert leaving(client, sign_in(client, "alice")) == (204, "")
+
+
+def test_the_id_token_is_kept_sealed_and_no_longer_than_its_session(
+    house: House, through_forge: tuple[TestClient, Forge]
+) -> None:
+    client, forge = through_forge
+    who = arrive(client, forge)
+    kept = select(sessions.c.id_token)
+    with house.parts.identity.store.reading.begin() as connection:
+        (sealed,) = connection.scalars(kept)
+    leaving(client, who)
+    with house.parts.identity.store.reading.begin() as connection:
+        left = list(connection.scalars(kept))
+
+    assert sealed.startswith("v1:")
+    assert "eyJ" not in sealed
+    assert left == []
 
 
 FALSE_LOGOUTS: dict[str, Forged] = {

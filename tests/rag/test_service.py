@@ -43,6 +43,7 @@ from corpus.index import VectorIndex, open_index
 from corpus.originals import Originals
 from rag import contract
 from rag.assistant import Assistant, Progress
+from rag.attempts import NAME_FROM_ADDRESS
 from rag.contract import (
     Answer,
     Citation,
@@ -56,7 +57,7 @@ from rag.contract import (
 )
 from rag.conversations import Conversations
 from rag.errors import RecordUnavailable
-from rag.identity import FREE_ATTEMPTS, Identity
+from rag.identity import Identity
 from rag.service import ServiceParts, create_service
 
 PASSWORD = "correct horse battery"
@@ -392,7 +393,7 @@ def test_an_unknown_name_gets_the_very_same_reply(client: TestClient) -> None:
 def test_too_many_wrong_passwords_lock_the_name_for_a_while(
     house: House, client: TestClient
 ) -> None:
-    for _ in range(FREE_ATTEMPTS):
+    for _ in range(NAME_FROM_ADDRESS.free):
         client.post("/v1/session", json={"name": "alice", "password": "wrong"})
 
     locked = client.post("/v1/session", json={"name": "alice", "password": PASSWORD})

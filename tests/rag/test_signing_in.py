@@ -1,7 +1,8 @@
 # ruff: noqa: F401, F811 - the fixtures of the service's own tests are used here too
 """Signing in beyond the password: the first account, second factors, roles that wait for one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,16 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select, update
 
 from corpus.access import person_named
 from corpus.documents import Version
-from rag.identity import FREE_ATTEMPTS, Identity
+from rag.attempts import NAME_FROM_ADDRESS
+from rag.errors import SecretUnreadable, SignInRefused
+from rag.identity import Identity
+from rag.second_factor import SecondFactors
 from rag.set_up import SetUp
+from rag.store import second_factors, utc_now
 from tests.rag.test_service import PASSWORD, House, client, house, index, secret, sign_in
 
 WRONG = "Name, password or code is wrong."
@@ -161,11 +167,11 @@ def test_a_right_password_with_a_wrong_code_is_refused_as_a_wrong_password_is(
 def test_guessing_codes_locks_the_name_and_is_on_record(house: House, client: TestClient) -> None:
     set_up_factor(house, client, sign_in(client, "alice"))
 
-    tried = [sign_in_with(client, "000000") for _ in range(FREE_ATTEMPTS + 1)]
+    tried = [sign_in_with(client, "000000") for _ in range(NAME_FROM_ADDRESS.free + 1)]
 
-    assert tried == [401] * FREE_ATTEMPTS + [429]
+    assert tried == [401] * NAME_FROM_ADDRESS.free + [429]
     (locked,) = house.parts.record.entries(type="auth.lockout")
-    assert locked.envelope["attempts"] == FREE_ATTEMPTS
+    assert locked.envelope["attempts"] == NAME_FROM_ADDRESS.free
 
 
 def test_a_stolen_session_sets_up_no_authenticator(house: House, client: TestClient) -> None:
@@ -185,6 +191,129 @@ def test_an_authenticator_is_taken_off_by_a_code_of_it(house: House, client: Tes
     assert client.post(path, json={"code": codes[0]}, headers=who).status_code == 204
     assert client.get("/v1/second-factor", headers=who).json()["set_up"] is False
     assert sign_in_with(client, "") == 200
+
+
+@pytest.mark.parametrize("path", ["removal", "confirmation"])
+def test_a_stolen_session_cannot_try_every_code(
+    house: House, client: TestClient, path: str
+) -> None:
+    who = sign_in(client, "alice")
+    set_up_factor(house, client, who)
+
+    tried = [
+        client.post(f"/v1/second-factor/{path}", json={"code": "000000"}, headers=who).status_code
+        for _ in range(NAME_FROM_ADDRESS.free + 1)
+    ]
+
+    assert tried == [401] * NAME_FROM_ADDRESS.free + [429]
+
+
+# The secrets of authenticators
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[[], Identity]]:
+    """Opens the accounts anew each time, as programs do that start one after the other."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            closing(
+                Identity.open(
+                    f"sqlite:///{tmp_path}/accounts.db",
+                    hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1),
+                    key_file=tmp_path / "service.key",
+                )
+            )
+        )
+
+
+def with_factor(identity: Identity) -> tuple[str, list[str]]:
+    identity.add_account("ada", PASSWORD)
+    factors = SecondFactors(identity, clock=utc_now)
+    secret_ = factors.begin("ada", PASSWORD).secret
+    code = pyotp.TOTP(secret_).at(utc_now() - timedelta(seconds=30))
+    return secret_, factors.confirm("ada", code, "no session")
+
+
+def opens(identity: Identity, code: str) -> bool:
+    try:
+        return bool(identity.sign_in("ada", PASSWORD, code=code))
+    except SignInRefused:
+        return False
+
+
+def files_of(folder: Path) -> bytes:
+    return b"".join(one.read_bytes() for one in folder.glob("accounts.db*"))
+
+
+def test_the_secret_of_an_authenticator_is_sealed_and_its_key_lies_elsewhere(
+    opened: Callable[[], Identity], tmp_path: Path
+) -> None:
+    secret_, _ = with_factor(opened())
+
+    assert secret_.encode() not in files_of(tmp_path)
+    key = tmp_path / "service.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_bytes() not in files_of(tmp_path)
+    assert opens(opened(), pyotp.TOTP(secret_).now())
+
+
+def test_a_secret_from_before_there_was_a_seal_is_sealed_at_the_next_start(
+    opened: Callable[[], Identity], tmp_path: Path
+) -> None:
+    first = opened()
+    secret_, _ = with_factor(first)
+    with first.store.writing.begin() as connection:
+        connection.execute(update(second_factors).values(secret=secret_))
+    (tmp_path / "service.key").unlink()
+    assert secret_.encode() in files_of(tmp_path)
+
+    again = opened()
+
+    assert secret_.encode() not in files_of(tmp_path)
+    assert opens(again, pyotp.TOTP(secret_).now())
+
+
+def test_where_the_key_is_gone_recovery_codes_still_open_and_no_other_key_is_made(
+    opened: Callable[[], Identity], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret_, codes = with_factor(opened())
+    key = (tmp_path / "service.key").rename(tmp_path / "elsewhere")
+
+    without = opened()
+
+    assert "secrets.key-missing" in caplog.text
+    assert not opens(without, pyotp.TOTP(secret_).now())
+    assert opens(without, codes[0])
+    assert not (tmp_path / "service.key").exists()
+    key.rename(tmp_path / "service.key")
+    assert opens(opened(), pyotp.TOTP(secret_).now())
+
+
+def test_a_sealed_secret_moved_to_another_account_opens_nothing(
+    opened: Callable[[], Identity],
+) -> None:
+    identity = opened()
+    secret_, _ = with_factor(identity)
+    identity.add_account("eve", PASSWORD)
+    with identity.store.writing.begin() as connection:
+        ada = connection.execute(select(second_factors)).one()
+        connection.execute(
+            insert(second_factors).values(
+                ada._asdict() | {"account_id": identity.account_id_of("eve")}
+            )
+        )
+
+    with pytest.raises(SignInRefused):
+        identity.sign_in("eve", PASSWORD, code=pyotp.TOTP(secret_).now())
+
+
+def test_a_damaged_key_is_said_in_a_sentence(
+    opened: Callable[[], Identity], tmp_path: Path
+) -> None:
+    (tmp_path / "service.key").write_bytes(b"short")
+
+    with pytest.raises(SecretUnreadable, match=r"service\.key is damaged"):
+        opened()
 
 
 # Roles that wait for a second factor

@@ -7,7 +7,7 @@ scores nor order tell anything of others.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
@@ -214,9 +214,13 @@ class Ranker:
             Ranked(
                 ChunkId(key),
                 final[key],
-                replace(
-                    pool.found(key),
+                Found(
+                    dense_rank=pool.dense_ranks.get(key),
+                    dense_score=pool.dense.get(key),
+                    words_rank=pool.sparse_ranks.get(key),
+                    words_score=pool.sparse.get(key),
                     closeness=close.get(key),
+                    document=pool.document_of(key),
                     reference=gained.get(key, 0.0),
                     repeats=key in repeated,
                 ),
@@ -286,15 +290,6 @@ class _Pool:
 
     def document_of(self, key: str) -> float:
         return self.named.get(self.facts[key].document_id, 0.0)
-
-    def found(self, key: str) -> Found:
-        return Found(
-            dense_rank=self.dense_ranks.get(key),
-            dense_score=self.dense.get(key),
-            words_rank=self.sparse_ranks.get(key),
-            words_score=self.sparse.get(key),
-            document=self.document_of(key),
-        )
 
 
 def _scores(ranking: Sequence[Scored]) -> dict[str, float]:
@@ -391,4 +386,5 @@ def _same(words: frozenset[str], other: frozenset[str]) -> bool:
     fewer, more = sorted((len(words), len(other)))
     if fewer < SAME_WORDS * more:
         return False
-    return len(words & other) >= SAME_WORDS * len(words | other)
+    shared = len(words & other)
+    return shared >= SAME_WORDS * (fewer + more - shared)

@@ -1,12 +1,12 @@
 """Find the chunks that may answer a question, among those its asker may read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from corpus.access import AccessListId, Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
-from corpus.documents import DocumentId
+from corpus.documents import ChunkId, DocumentId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, Rankings, VectorIndex
 from corpus.vectors import FloatVector, QuestionTerms
@@ -136,15 +136,23 @@ class Retriever:
         with watch.timed("rights"):
             access_lists = self._gate.lists_for(visible_to)
         ranked = self._ranker.rank(question, access_lists=access_lists, watch=watch)
-        # More than asked for: what the catalog no longer holds as live falls out here.
-        by_id = {one.chunk_id: one for one in ranked[: limit * 2]}
+        by_id = {one.chunk_id: one for one in ranked}
         with watch.timed("load"):
-            chunks = self._catalog.load_chunks(list(by_id))
+            chunks = self._loaded(list(by_id), max(limit, RERANKED if self._reranker else 0))
         candidates = [
             Candidate(chunk, by_id[chunk.chunk_id].score, by_id[chunk.chunk_id].found)
             for chunk in chunks
         ]
         return self._reranked(question, candidates)[:limit]
+
+    def _loaded(self, chunk_ids: Sequence[ChunkId], wanted: int) -> list[UncheckedChunk]:
+        """Return the first chunks that the catalog still holds as live, as many as are wanted."""
+        chunks: list[UncheckedChunk] = []
+        for start in range(0, len(chunk_ids), max(wanted, 1)):
+            chunks += self._catalog.load_chunks(chunk_ids[start : start + wanted])
+            if len(chunks) >= wanted:
+                break
+        return chunks[:wanted]
 
     def _reranked(self, question: str, candidates: list[Candidate]) -> list[Candidate]:
         if self._reranker is None:

@@ -96,14 +96,16 @@ class EdgeIndex:
         by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
 
         def meaning_of(chunk_ids: Sequence[ChunkId]) -> Scores:
-            within = filters.among(found, chunk_ids)
-            return _scores(self._query(meaning, within, len(chunk_ids), facts=False))
+            return _scores(self._hits(meaning, filters.among(found, chunk_ids), len(chunk_ids)))
 
         def words_of(chunk_ids: Sequence[ChunkId]) -> Scores:
             within = filters.among(found, chunk_ids)
             return _scores(
-                self._by_terms(
-                    sparse.weights, SPARSE, within, readable, len(chunk_ids), facts=False
+                self._hits(
+                    _terms(sparse.weights, SPARSE),
+                    within,
+                    len(chunk_ids),
+                    params=_weighed(readable),
                 )
             )
 
@@ -166,21 +168,12 @@ class EdgeIndex:
             os.close(self._lock)
 
     def _by_terms(
-        self,
-        terms: SparseVector,
-        using: str,
-        found: All,
-        scope: All,
-        limit: int,
-        *,
-        facts: bool = True,
+        self, terms: SparseVector, using: str, found: All, scope: All, limit: int
     ) -> list[Scored]:
         """Search by words, their weights computed over the points within a scope."""
         if not terms.indices:
             return []
-        words = edge.Query.Nearest(_edge_sparse(terms), using=using)
-        weighed = edge.SearchParams(idf=edge.IdfParams(_translate(scope)))
-        return self._query(words, found, limit, params=weighed, facts=facts)
+        return self._query(_terms(terms, using), found, limit, params=_weighed(scope))
 
     def _set(self, condition: All, payload: Payload) -> None:
         self._update(edge.UpdateOperation.set_payload_by_filter(_translate(condition), payload))
@@ -190,29 +183,34 @@ class EdgeIndex:
             self._shard.update(operation)
 
     def _query(
+        self, query: edge.Query, within: All, limit: int, *, params: edge.SearchParams | None = None
+    ) -> list[Scored]:
+        hits = self._hits(query, within, limit, params=params, payload=FACTS)
+        return best_first(
+            [
+                Scored(ChunkId(str(hit.id)), float(hit.score), facts_of(hit.payload or {}))
+                for hit in hits
+            ]
+        )
+
+    def _hits(
         self,
         query: edge.Query,
         within: All,
         limit: int,
         *,
         params: edge.SearchParams | None = None,
-        facts: bool = True,
-    ) -> list[Scored]:
+        payload: Sequence[str] = (),
+    ) -> list[edge.ScoredPoint]:
         request = edge.QueryRequest(
             limit=limit,
             query=query,
             filter=_translate(within),
             params=params,
-            with_payload=list(FACTS) if facts else None,
+            with_payload=list(payload) or None,
         )
         with _translated(self._folder):
-            found = self._shard.query(request)
-        return best_first(
-            [
-                Scored(ChunkId(str(hit.id)), float(hit.score), facts_of(hit.payload or {}))
-                for hit in found
-            ]
-        )
+            return list(self._shard.query(request))
 
 
 def _lock(folder: Path) -> int:
@@ -308,8 +306,17 @@ def _translate(condition: All) -> edge.Filter:
     return edge.Filter(must=[_translate_one(one) for one in condition.conditions])
 
 
-def _scores(found: Sequence[Scored]) -> Scores:
-    return {one.chunk_id: one.score for one in found}
+def _terms(terms: SparseVector, using: str) -> edge.Query:
+    return edge.Query.Nearest(_edge_sparse(terms), using=using)
+
+
+def _weighed(scope: All) -> edge.SearchParams:
+    """Weigh terms by their rarity within a scope."""
+    return edge.SearchParams(idf=edge.IdfParams(_translate(scope)))
+
+
+def _scores(hits: Sequence[edge.ScoredPoint]) -> Scores:
+    return {ChunkId(str(hit.id)): float(hit.score) for hit in hits}
 
 
 def _translate_one(condition: Condition) -> edge.FieldCondition | edge.HasIdCondition:

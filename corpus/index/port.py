@@ -1,7 +1,7 @@
 """The index as the rest of the house sees it: what every engine's adapter offers."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from corpus.access import AccessListId
@@ -189,9 +189,13 @@ def payload_of(point: Point) -> Payload:
 
 def facts_of(payload: Mapping[str, object]) -> Facts:
     """Return what ``payload_of`` stored of a chunk's facts."""
-    labels, references = (tuple(str(payload.get(key, "")).split()) for key in (LABELS, REFERENCES))
-    document_id = DocumentId(str(payload.get(DOCUMENT, "")))
-    return Facts(document_id, str(payload.get(WORDS, "")), labels, references)
+    labels, references = payload.get(LABELS), payload.get(REFERENCES)
+    return Facts(
+        DocumentId(str(payload.get(DOCUMENT, ""))),
+        str(payload.get(WORDS, "")),
+        tuple(str(labels).split()) if labels else (),
+        tuple(str(references).split()) if references else (),
+    )
 
 
 def completed(
@@ -209,7 +213,7 @@ def completed(
     if not found or not missing:
         return list(found)
     scores = score(list(missing))
-    more = [replace(one, score=scores.get(key, 0.0)) for key, one in missing.items()]
+    more = [Scored(key, scores.get(key, 0.0), one.facts) for key, one in missing.items()]
     return [*found, *best_first(more)]
 
 

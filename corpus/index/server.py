@@ -84,16 +84,17 @@ class ServerIndex:
             return Rankings([], [])
         readable = filters.readable(access_lists)
         found = filters.within(readable, documents)
-        by_meaning = self._query(DENSE, dense.tolist(), found, limit, None)
+        by_meaning = self._query(DENSE, dense.tolist(), found, limit)
         by_words = self._by_terms(sparse.weights, SPARSE, found, readable, limit)
 
         def meaning_of(chunk_ids: Sequence[ChunkId]) -> Scores:
             within = filters.among(found, chunk_ids)
-            return _scores(self._query(DENSE, dense.tolist(), within, len(chunk_ids), None))
+            return _scores(self._hits(DENSE, dense.tolist(), within, len(chunk_ids)))
 
         def words_of(chunk_ids: Sequence[ChunkId]) -> Scores:
             within = filters.among(found, chunk_ids)
-            return _scores(self._by_terms(sparse.weights, SPARSE, within, readable, len(chunk_ids)))
+            terms = _server_sparse(sparse.weights)
+            return _scores(self._hits(SPARSE, terms, within, len(chunk_ids), scope=readable))
 
         by_names: list[Scored] = []
         if documents is None:
@@ -189,33 +190,46 @@ class ServerIndex:
         """Search by words, their weights computed over the points within a scope."""
         if not terms.indices:
             return []
-        return self._query(using, _server_sparse(terms), found, limit, scope)
+        return self._query(using, _server_sparse(terms), found, limit, scope=scope)
 
     def _query(
         self,
         using: str,
         vector: list[float] | models.SparseVector,
-        condition: All,
+        within: All,
         limit: int,
-        scope: All | None,
+        *,
+        scope: All | None = None,
     ) -> list[Scored]:
-        idf = models.IdfCorpusParams(corpus=_translate(scope)) if scope else None
-        with self._translated():
-            found = self._client.query_points(
-                COLLECTION,
-                query=vector,
-                using=using,
-                query_filter=_translate(condition),
-                limit=limit,
-                with_payload=list(FACTS),
-                search_params=models.SearchParams(idf=idf) if idf else None,
-            ).points
+        hits = self._hits(using, vector, within, limit, scope=scope, payload=FACTS)
         return best_first(
             [
                 Scored(ChunkId(str(hit.id)), float(hit.score), facts_of(hit.payload or {}))
-                for hit in found
+                for hit in hits
             ]
         )
+
+    def _hits(
+        self,
+        using: str,
+        vector: list[float] | models.SparseVector,
+        within: All,
+        limit: int,
+        *,
+        scope: All | None = None,
+        payload: Sequence[str] = (),
+    ) -> list[models.ScoredPoint]:
+        idf = models.IdfCorpusParams(corpus=_translate(scope)) if scope else None
+        with self._translated():
+            return self._client.query_points(
+                COLLECTION,
+                query=vector,
+                using=using,
+                query_filter=_translate(within),
+                limit=limit,
+                with_payload=list(payload) or False,
+                search_params=models.SearchParams(idf=idf) if idf else None,
+            ).points
 
     def _set(self, condition: All, payload: Payload) -> None:
         with self._translated():
@@ -273,8 +287,8 @@ def _translate(condition: All) -> models.Filter:
     return models.Filter(must=[_translate_one(one) for one in condition.conditions])
 
 
-def _scores(found: Sequence[Scored]) -> Scores:
-    return {one.chunk_id: one.score for one in found}
+def _scores(hits: Sequence[models.ScoredPoint]) -> Scores:
+    return {ChunkId(str(hit.id)): float(hit.score) for hit in hits}
 
 
 def _translate_one(condition: Condition) -> models.FieldCondition | models.HasIdCondition:

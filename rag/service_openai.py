@@ -22,6 +22,7 @@ from rag.contract import MAXIMUM_QUESTION_CHARACTERS, Answer, Outcome, Turn
 from rag.errors import NotFound, RagError, Unusable
 from rag.service_asking import POLL_SECONDS, own_turn
 from rag.service_parts import InService, Reader, Running, Token, caller_of
+from rag.transcript import without_live_markup
 
 MODEL: Final = "muniment"
 QUOTES_MODEL: Final = "muniment-quotes"
@@ -185,21 +186,26 @@ def _head(turn: Turn, model: str, kind: str) -> dict[str, object]:
 
 
 def _pieces(answer: Answer | None) -> list[str]:
-    """Return what a program shows: the sentences with their numbers, then the sources."""
+    """Return what a program shows: the sentences with their numbers, then the sources.
+
+    Many show it as Markdown, so what documents and people wrote comes without links or pictures;
+    the turn beside it holds every text as it stands.
+    """
     if answer is None:
         return []
+    plain = without_live_markup
     pieces = [
-        f"{sentence.text} {''.join(f'[{number}]' for number in sentence.citations)} "
+        f"{plain(sentence.text)} {''.join(f'[{number}]' for number in sentence.citations)} "
         for sentence in answer.sentences
     ]
-    asked_back = [answer.asks, *(f"\n- {choice}" for choice in answer.choices)]
-    pieces += [f"{text} " for text in (answer.reason, answer.note, *asked_back) if text]
+    pieces += [f"{plain(text)} " for text in (answer.reason, answer.note, answer.asks) if text]
+    pieces += [f"\n- {plain(choice)} " for choice in answer.choices]
     if answer.citations:
         pieces.append("\n")
     for citation in answer.citations:
         where = f"page {citation.page + 1}" if citation.page is not None else citation.place
-        quote = " ".join(citation.quote.split())
-        pieces.append(f"\n[{citation.number}] {citation.title}, {where}: “{quote}”")
+        source = f"[{citation.number}] {plain(citation.title)}, {plain(where)}"
+        pieces.append(f"\n{source}: \u201c{plain(citation.quote)}\u201d")
     return pieces
 
 

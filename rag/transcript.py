@@ -1,5 +1,6 @@
 """A conversation on paper: Markdown or PDF, every answer with its sources."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from html import escape
@@ -19,6 +20,11 @@ from reportlab.platypus.doctemplate import BaseDocTemplate
 from rag.contract import Answer, Citation, Conversation, Turn
 
 MARKDOWN_SPECIAL: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#+-.!|~&:@"})
+LIVE_MARKUP: Final = re.compile(
+    r"\](?=\s*[(:\[])|<(?=[a-z/!?])|(?<=[a-z]):(?=//)|(?<=\bwww)\.|[`*]|^[#>|=~+-]",
+    re.IGNORECASE,
+)
+"""What makes a chat window show a link, a picture or a form of its own."""
 UNANSWERED: Final = "This question has no answer yet."
 FONT: Final = "Vera"
 GREY: Final = HexColor("#5b6472")
@@ -76,6 +82,14 @@ def as_pdf(conversation: Conversation, *, reader: str, at: datetime, marking: st
         parts += [Paragraph(escape(line), source) for line in sources]
     document.build(parts, onFirstPage=_foot(font, marking), onLaterPages=_foot(font, marking))
     return written.getvalue()
+
+
+def without_live_markup(text: str) -> str:
+    """Return a text on one line that a chat window shows as it stands, with no link or picture.
+
+    Only what would come alive is escaped, for other programs show the text unrendered.
+    """
+    return LIVE_MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
 
 
 def _markdown_answer(turn: Turn) -> list[str]:

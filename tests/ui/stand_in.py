@@ -459,6 +459,29 @@ def share(conversation_id: str, body: Share, who: Who) -> None:
     CONVERSATIONS[conversation_id] = found.model_copy(update={"shared_with": people})
 
 
+@app.delete("/v1/conversations/{conversation_id}/shares/{person}", status_code=204)
+def unshare(conversation_id: str, person: str, who: Who) -> None:
+    found = CONVERSATIONS[conversation_id]
+    people = [name for name in found.shared_with if name != person]
+    CONVERSATIONS[conversation_id] = found.model_copy(update={"shared_with": people})
+
+
+@app.delete("/v1/conversations/{conversation_id}", status_code=204)
+def delete_conversation(conversation_id: str, who: Who) -> None:
+    del CONVERSATIONS[conversation_id]
+
+
+@app.get("/v1/conversations/{conversation_id}/export")
+def export_conversation(conversation_id: str, format: str, who: Who) -> Response:  # noqa: A002
+    title = CONVERSATIONS[conversation_id].title
+    ending = {"pdf": "pdf", "markdown": "md"}[format]
+    return Response(
+        f"{format}: {title}",
+        media_type="text/markdown",
+        headers={"Content-Disposition": f'attachment; filename="conversation.{ending}"'},
+    )
+
+
 @app.post("/v1/turns/{turn_id}/feedback", status_code=204)
 def judge(turn_id: str, body: Feedback, who: Who) -> None:
     JUDGED[turn_id] = body

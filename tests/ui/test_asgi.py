@@ -131,6 +131,15 @@ def test_the_record_is_a_download(signed_in: httpx.Client) -> None:
     assert response.headers["content-disposition"].startswith("attachment")
 
 
+@pytest.mark.parametrize(("form", "ending"), [("pdf", "pdf"), ("markdown", "md")])
+def test_a_conversation_is_a_download(signed_in: httpx.Client, form: str, ending: str) -> None:
+    response = signed_in.get(f"/conversation/retention/{form}")
+
+    assert response.text.startswith(f"{form}: ")
+    wanted = f'attachment; filename="conversation.{ending}"'
+    assert response.headers["content-disposition"] == wanted
+
+
 @pytest.mark.parametrize("path", ["/page/a%2Fb/1.png", "/original/..%2f..%2fx", "/page/v/-1.png"])
 def test_an_identifier_never_reaches_another_path(signed_in: httpx.Client, path: str) -> None:
     response = signed_in.get(path)

@@ -141,6 +141,52 @@ def test_sharing_with_a_name_nobody_has_is_a_sentence(client: Client) -> None:
     assert page.error[0].value == "There is nobody of this name here."
 
 
+def test_sharing_is_ended_from_the_menu(client: Client) -> None:
+    conversation = client.ask("Who may read this?", conversation_id=None, quotes_only=False)
+    client.share(conversation.conversation_id, "tom.visser")
+    page = shown_at(client, "ask", c=conversation.conversation_id)
+
+    page.button(key="unshare-tom.visser").click().run()
+
+    assert not page.exception
+    assert client.conversation(conversation.conversation_id).shared_with == []
+
+
+def test_a_conversation_is_exported_as_pdf_and_as_markdown(client: Client) -> None:
+    page = shown_at(client, "ask", c="retention")
+
+    links = {link.proto.label: link.proto.url for link in page.get("link_button")}
+
+    assert links["PDF"] == "/conversation/retention/pdf"
+    assert links["Markdown"] == "/conversation/retention/markdown"
+
+
+def test_a_conversation_is_deleted_at_the_second_word(client: Client) -> None:
+    conversation = client.ask("What goes away?", conversation_id=None, quotes_only=False)
+    page = shown_at(client, "ask", c=conversation.conversation_id)
+
+    page.checkbox(key="delete-sure").check().run()
+    page.button(key="delete-now").click().run()
+
+    assert not page.exception
+    kept = [each.conversation_id for each in client.conversations()]
+    assert conversation.conversation_id not in kept
+    assert "What do you want to know?" in words(page)
+
+
+def test_an_answer_is_made_anew_for_the_same_question(client: Client) -> None:
+    before = client.ask("What is asked twice?", conversation_id=None, quotes_only=False)
+    client.stop(before.turn_id)
+    page = shown_at(client, "ask", c=before.conversation_id)
+
+    next(button for button in page.button if button.label == "Ask again").click().run()
+
+    (turn,) = client.conversation(before.conversation_id).turns
+    assert not page.exception
+    assert (turn.question, turn.state) == (before.question, "running")
+    assert turn.turn_id != before.turn_id
+
+
 def test_a_question_is_changed_and_asked_in_the_old_ones_place(client: Client) -> None:
     page = shown_at(client, "ask", c="again")
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from corpus.catalog import Catalog
 from corpus.errors import CorpusError
 from muniment.assembly import House
 from muniment.errors import SettingsInvalid
+from muniment.meanwhile import meanwhile
 from muniment.settings import Settings
 from muniment.stores import utc_now
 from rag.directory import DirectorySync
@@ -26,7 +28,6 @@ log = logging.getLogger("muniment.directories")
 
 LDAP: Final = "ldap"
 CSV: Final = "csv"
-END_SECONDS: Final = 10.0
 
 
 def directory_name(settings: Settings) -> str:
@@ -84,16 +85,8 @@ def in_step(house: House) -> Iterator[None]:
     if not house.settings.directory:
         yield
         return
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_keep_in_step, args=(house, stop), name="directory", daemon=True
-    )
-    thread.start()
-    try:
+    with meanwhile(partial(_keep_in_step, house), name="directory"):
         yield
-    finally:
-        stop.set()
-        thread.join(END_SECONDS)
 
 
 def _keep_in_step(house: House, stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Final
 
 from audit.erasure import Disposal, HeldBy
@@ -12,6 +13,7 @@ from audit.errors import AuditError
 from audit.log import AuditLog
 from corpus.errors import CorpusError
 from corpus.holds import Holds, HoldScope
+from muniment.meanwhile import meanwhile
 from muniment.settings import Settings
 from muniment.stores import open_holds, open_identity, utc_now
 from rag.identity import Identity
@@ -19,7 +21,6 @@ from rag.identity import Identity
 log = logging.getLogger("muniment.keeping")
 
 BETWEEN_DISPOSALS_SECONDS: Final = 24 * 3600.0
-END_SECONDS: Final = 10.0
 
 
 def held_by(holds: Holds, record: AuditLog, names: Iterable[str] = ()) -> HeldBy:
@@ -76,16 +77,8 @@ def disposing(settings: Settings, record: AuditLog) -> Iterator[None]:
     if not any(settings.retention_terms.values()):
         yield
         return
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_dispose_daily, args=(settings, record, stop), name="retention", daemon=True
-    )
-    thread.start()
-    try:
+    with meanwhile(partial(_dispose_daily, settings, record), name="retention"):
         yield
-    finally:
-        stop.set()
-        thread.join(END_SECONDS)
 
 
 def _dispose_daily(settings: Settings, record: AuditLog, stop: threading.Event) -> None:

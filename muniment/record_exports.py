@@ -1,6 +1,5 @@
 """Exports of the record on a schedule, in a thread of the service."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -10,10 +9,9 @@ from audit.errors import ExportFailed
 from audit.export_schedule import ExportPlan, ScheduledExports
 from audit.log import AuditLog
 from muniment.errors import SettingsInvalid
+from muniment.meanwhile import meanwhile
 from muniment.settings import Settings
 from muniment.stores import utc_now
-
-END_SECONDS = 10.0
 
 
 @contextmanager
@@ -41,11 +39,5 @@ def exporting(record: AuditLog, settings: Settings) -> Iterator[None]:
         raise SettingsInvalid(
             f"MUNIMENT_EXPORT_SCHEDULE or MUNIMENT_EXPORT_FORMAT: {error}"
         ) from error
-    stop = threading.Event()
-    thread = threading.Thread(target=exports.run_until, args=(stop,), name="export", daemon=True)
-    thread.start()
-    try:
+    with meanwhile(exports.run_until, name="export"):
         yield
-    finally:
-        stop.set()
-        thread.join(END_SECONDS)

@@ -12,10 +12,9 @@ from audit.events import GapNoticed
 from audit.log import AuditLog
 from audit.signer import KeySigner, SignerServer
 from audit.witness import KeyWitness, WitnessServer
+from muniment.meanwhile import meanwhile
 from muniment.recording import outlets_of
 from muniment.settings import Settings
-
-END_SECONDS = 10.0
 
 
 def serve_signer(settings: Settings) -> None:
@@ -58,15 +57,9 @@ def keeping(record: AuditLog, settings: Settings) -> Iterator[Checkpointer]:
         ),
         outlets_of(settings),
     )
-    stop = threading.Event()
-    thread = threading.Thread(target=keeper.run_until, args=(stop,), name="record", daemon=True)
     keeper.step()
-    thread.start()
-    try:
+    with meanwhile(keeper.run_until, name="record"):
         yield keeper
-    finally:
-        stop.set()
-        thread.join(END_SECONDS)
 
 
 def note_unclean_end(record: AuditLog) -> None:

@@ -19,10 +19,11 @@ from corpus.originals import Originals
 from corpus.records import AccessRule
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
-from rag.assistant import Assistant
+from rag.assistant import AnswerRules, Assistant
 from rag.contract import Answer
 from rag.generation import ModelServer
 from rag.judging import Weigh
+from rag.rewording import Rewriter
 
 Reply = Callable[[str], str]
 """The prompt's last message to what the model says."""
@@ -40,15 +41,21 @@ class Desk:
     embedder: Embedder
     weigh: Weigh
     pipeline: Pipeline
+    documents: Path
 
     def read_again(self) -> None:
         """Go over the folder again."""
         (source,) = self.catalog.sources()
         self.pipeline.run(self.catalog.queue_run(source.source_id))
 
-    def ask(self, question: str, asker: Principal, *, model: ModelServer | None) -> Answer:
-        """Return what would be shown to somebody who asks."""
-        assistant = Assistant(
+    def assistant(
+        self,
+        model: ModelServer | None = None,
+        rules: AnswerRules | None = None,
+        rewriter: Rewriter | None = None,
+    ) -> Assistant:
+        """Return an assistant over the documents; without a model it answers in quotes."""
+        return Assistant(
             catalog=self.catalog,
             gate=self.catalog.gate(),
             index=self.index,
@@ -57,8 +64,13 @@ class Desk:
             model=model,
             record=self.record,
             weigh=self.weigh,
+            rules=rules or AnswerRules(),
+            rewriter=rewriter,
         )
-        return assistant.answer(
+
+    def ask(self, question: str, asker: Principal, *, model: ModelServer | None) -> Answer:
+        """Return what would be shown to somebody who asks."""
+        return self.assistant(model).answer(
             question,
             asker,
             turn_id="turn",
@@ -115,9 +127,8 @@ def opened(
             record=record,
             settings=IngestSettings(),
         )
-        desk = Desk(
-            catalog, originals, index, record, url, encoder, weigh or judge().weigh, pipeline
-        )
+        judged = weigh or judge().weigh
+        desk = Desk(catalog, originals, index, record, url, encoder, judged, pipeline, documents)
         desk.read_again()
         yield desk
 

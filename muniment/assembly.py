@@ -35,6 +35,7 @@ from rag.identity import Identity
 from rag.judging import Judge, Verdict, Weigh
 from rag.profiles import AUTO, ModelJudge, Profile, beside, kept_profile, profile_named
 from rag.reranking import Reranker
+from rag.rewording import Rewriter
 
 MEBIBYTE = 1024 * 1024
 
@@ -144,6 +145,7 @@ def open_house(
         bm25 = Bm25Encoder()
         gate = catalog.gate(opened=BreakGlassWatch(catalog, record, clock=utc_now))
         model = model_of(settings)
+        profile = _profile_of(settings, model)
         reading = _pipeline(settings, catalog, index, embedder, record)
         pipeline = stack.enter_context(reading) if worker else None
         assistant = Assistant(
@@ -155,12 +157,13 @@ def open_house(
             model=model,
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
-            weigh=_weigh_of(settings, model),
-            may_back=lambda: model is not None and _profile_of(settings, model).judges,
+            weigh=_weigh_of(settings, model, profile),
+            may_back=lambda: profile().judges,
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
             current=identity.current,
             rules=answer_rules(settings),
+            rewriter=Rewriter(model, lambda: profile().rewords) if model is not None else None,
         )
         yield House(
             settings=settings,
@@ -255,27 +258,37 @@ def profile_file(settings: Settings) -> Path:
     return settings.data / "model-profile.json"
 
 
-def _weigh_of(settings: Settings, model: ModelServer | None) -> Weigh:
+def _weigh_of(
+    settings: Settings, model: ModelServer | None, profile: Callable[[], Profile]
+) -> Weigh:
     """Return the judge: ours, and beside it the model where its profile says that it can."""
     own = load_judge(settings).weigh
-    if model is None or settings.model_profile == "none":
+    if model is None:
         return own
     both = beside(own, ModelJudge(model).weigh)
 
     def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        return (both if _profile_of(settings, model).judges else own)(pairs)
+        return (both if profile().judges else own)(pairs)
 
     return weigh
 
 
-def _profile_of(settings: Settings, model: ModelServer) -> Profile:
+def _profile_of(settings: Settings, model: ModelServer | None) -> Callable[[], Profile]:
+    """Return what says what the model is fit for: as set, or as the last probe found by now."""
+    if model is None:
+        return Profile
     if settings.model_profile != AUTO:
-        return profile_named(settings.model_profile)
+        named = profile_named(settings.model_profile)
+        return lambda: named
     kept = profile_file(settings)
-    try:
-        return kept_profile(kept, model.name) if kept.exists() else Profile()
-    except (ModelUnavailable, ModelBusy):
-        return Profile()
+
+    def now() -> Profile:
+        try:
+            return kept_profile(kept, model.name) if kept.exists() else Profile()
+        except (ModelUnavailable, ModelBusy):
+            return Profile()
+
+    return now
 
 
 def load_judge(settings: Settings) -> Judge:

@@ -18,7 +18,8 @@ from muniment.settings import CHECKOUT, Settings
 from muniment.stores import open_record
 from muniment.terminal import example, operator, print_json
 from rag.generation import ModelServer
-from rag.profiles import Finding, Profile, keep_profile, probe, read_items
+from rag.profiles import NAMES, Finding, Profile, keep_profile, probe, read_items
+from rag.rewording import probe_rewording
 
 ITEMS = CHECKOUT / "samples" / "claims"
 PATIENCE_SECONDS = 600.0
@@ -38,7 +39,7 @@ def probe_model(settings: Settings, questions: int, *, as_json: bool) -> None:
     """Put questions with known answers to the model and keep what it deserves.
 
     Asks MUNIMENT_MODEL_URL, or starts the model of this machine for as long as it takes. What is
-    kept is its profile for MUNIMENT_MODEL_PROFILE=auto, from the next start.
+    kept is its profile for MUNIMENT_MODEL_PROFILE=auto, from the next question on.
     """
     console = Console(stderr=True, highlight=False)
     make_data_folder(settings.data)
@@ -51,6 +52,8 @@ def probe_model(settings: Settings, questions: int, *, as_json: bool) -> None:
             questions=questions,
             progress=lambda ability: console.print(f"Measuring: {ability}"),
         )
+        console.print("Measuring: reword")
+        findings.append(probe_rewording(server))
         profile = keep_profile(profile_file(settings), name, findings)
         record.append(ModelProfiled(operator(), name, _named(profile)))
     if as_json:
@@ -109,8 +112,7 @@ def _print(name: str, profile: Profile, findings: list[Finding]) -> None:
 
 
 def _named(profile: Profile) -> str:
-    has = {"cites": profile.cites, "form": profile.keeps_form, "judge": profile.judges}
-    return ", ".join(name for name, deserved in has.items() if deserved) or "none"
+    return ", ".join(name for name, field in NAMES.items() if getattr(profile, field)) or "none"
 
 
 def _plain(findings: list[Finding]) -> list[dict[str, object]]:

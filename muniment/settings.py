@@ -64,8 +64,9 @@ class Settings(BaseSettings):
     model_folder: str = Field("", description="Model in safetensors to serve instead of SmolLM2.")
     model_profile: str = Field(
         "auto",
-        pattern=r"^(auto|none|(cites|form|judge)(, ?(cites|form|judge))*)$",
-        description="What the model may do beyond wording: auto, none, or of cites, form, judge.",
+        pattern=r"^(auto|none|(cites|form|judge|reword)(, ?(cites|form|judge|reword))*)$",
+        description="What the model may do beyond wording: auto, none, or of cites, form, judge, "
+        "reword.",
     )
     model_off: bool = Field(
         default=False, description="Answer in the documents' own words, without a model."

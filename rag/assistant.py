@@ -68,6 +68,7 @@ from rag.prompting import (
 )
 from rag.reranking import Reranker
 from rag.retrieval import Candidate, Retriever
+from rag.rewording import Rewriter
 from rag.showing import (
     Citer,
     Read,
@@ -314,6 +315,7 @@ class Assistant:
         current: Returns somebody with the groups of this moment; None when they may no longer
             ask at all.
         rules: What the site lays down.
+        rewriter: Says follow-ups as one question; None reads the two questions together.
     """
 
     def __init__(
@@ -333,6 +335,7 @@ class Assistant:
         weights: Weights = DEFAULT,
         current: Current = _unchanged,
         rules: AnswerRules = AnswerRules(),
+        rewriter: Rewriter | None = None,
     ) -> None:
         self._catalog = catalog
         self._gate = gate
@@ -344,6 +347,7 @@ class Assistant:
         self._record = record
         self._current = current
         self._rules = rules
+        self._rewriter = rewriter
         self._order = StableOrder()
         self._retriever = Retriever(
             catalog=catalog,
@@ -428,8 +432,17 @@ class Assistant:
             )
         if may_ask_back and not asked_as and (doubt := doubt_before_search(question, ())):
             return self._ask_back(asking, doubt, [], after=accepted)
+        asking = self._reworded(asking)
         answer = self._search_and_answer(asking, after=accepted)
         return answer.model_copy(update={"asked_as": asking.asked_as})
+
+    def _reworded(self, asking: _Asking) -> _Asking:
+        """Have a follow-up said as one question, where a model may take part and is fit for it."""
+        worded = self.words_with_a_model(quotes_only=asking.quotes_only)
+        if not asking.asked_as or not worded or self._rewriter is None:
+            return asking
+        sought = self._rewriter.reword(asking.question, asking.sought, reader=asking.asker.name)
+        return replace(asking, sought=sought)
 
     def search(self, question: str, asker: Principal, *, limit: int) -> SearchResult:
         """Return the passages that fit a question best, without generating; it is on record."""
@@ -570,18 +583,19 @@ class Assistant:
         are named.
         """
         cited = {citation.path for citation in answer.citations}
-        notes = [answer.note]
+        notes, named = [answer.note], set[str]()
         for citation in {each.document_id: each for each in answer.citations}.values():
             name = name_without_date(citation.title, citation.path)
             if not name:
                 continue
             found, _ = self._catalog.readable_documents(asker, query=name, limit=MOST_EDITIONS)
-            others = [(one.version.title, one.version.path) for one in found]
-            later = later_edition(citation.title, citation.path, others)
+            others = {(one.version.title, one.version.path): one.version for one in found}
+            later = later_edition(citation.title, citation.path, list(others))
             if later is not None and later[1] not in cited:
                 notes.append(told_of_later(citation.title, citation.path, later))
+                named.add(others[later].version_id)
         note = " ".join(dict.fromkeys(note for note in notes if note))
-        return answer.model_copy(update={"note": note})
+        return answer.model_copy(update={"note": note, "names": sorted(named)})
 
     def _read(self, sought: Sequence[str], asker: Principal, *, limit: int) -> _Reading:
         """Return what may be read for the forms of a question, the best of each in turn."""
@@ -640,6 +654,17 @@ class Assistant:
         self, asking: _Asking, chunks: list[AuthorizedChunk], model: ModelServer
     ) -> list[PromptPassage]:
         """Return what of the passages fits the model's window; nothing where hardly any does."""
+        kept_back = frozenset(
+            place
+            for place, chunk in enumerate(chunks)
+            if chunk.found.source_name in self._rules.quotes_only_sources
+        )
+        shown = [
+            PromptPassage((chunk,), (place,)).text
+            for place, chunk in enumerate(chunks)
+            if place not in kept_back
+        ]
+        model.count_ahead([asking.sought, SYSTEM_TEXT, *shown])
         room = room_for_passages(
             context=model.context_tokens,
             reply=MAXIMUM_ANSWER_TOKENS,
@@ -649,11 +674,6 @@ class Assistant:
         )
         if room < LEAST_ROOM:
             return []
-        kept_back = frozenset(
-            place
-            for place, chunk in enumerate(chunks)
-            if chunk.found.source_name in self._rules.quotes_only_sources
-        )
         return passages_for_prompt(chunks, room=room, count=model.count_tokens, leave_out=kept_back)
 
     def _quotes_because(self, making: "_Making") -> QuotesBecause:

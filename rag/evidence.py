@@ -148,8 +148,7 @@ class EvidenceFinder:
             known = {key: self._kept[key] for key in chunk_ids if key in self._kept}
         new = [place for place, key in enumerate(chunk_ids) if key not in known]
         texts = [line.in_context() for place in new for line in lines[place]]
-        rows = self._embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)
-        rows = rows.astype(np.float16)
+        rows = self._embed(texts).astype(np.float16) if texts else np.zeros((0, 0), np.float16)
         start = 0
         for place in new:
             end = start + len(lines[place])

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, TypedDict
 
@@ -32,6 +33,7 @@ KEPT_COUNTS: Final = 4_000
 """Texts whose length in tokens is remembered; a passage comes back with every follow-up."""
 AWAY_SECONDS: Final = 2.0
 """How long a server that could not be reached is not tried again."""
+COUNTED_AT_ONCE: Final = 8
 COUNT_SECONDS: Final = 0.5
 """Longest wait for a count; a server that is slower is not asked to count for a while."""
 COUNTS_AGAIN_SECONDS: Final = 5.0
@@ -158,6 +160,14 @@ class ModelServer:
                 self._counts.popitem(last=False)
         return counted
 
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        """Have the server count several texts at once, so that each is known when it is needed."""
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._counts]
+        if self._counts_itself and len(new) > 1:
+            with ThreadPoolExecutor(max_workers=COUNTED_AT_ONCE) as pool:
+                list(pool.map(self.count_tokens, new))
+
     def complete(
         self,
         messages: Sequence[Message],
@@ -189,15 +199,7 @@ class ModelServer:
             raise ModelUnavailable(self._away)
         silence = min(seconds or self._timeout_seconds, self._timeout_seconds)
         with self._translated_errors():
-            body = {
-                "model": self.name,
-                "messages": list(messages),
-                "max_tokens": maximum_tokens,
-                "temperature": TEMPERATURE,
-                "seed": SEED,
-                "stream": True,
-                "stop": list(stop),
-            }
+            body = self._body(messages, maximum_tokens) | {"stream": True, "stop": list(stop)}
             if reader:
                 body["cache_salt"] = hmac.new(self._salt, reader.encode(), "sha256").hexdigest()
             with self._client.stream(
@@ -274,18 +276,21 @@ class ModelServer:
         message = self._whole(messages, told, maximum_tokens=maximum_tokens)["message"]
         return str(message["content"])
 
-    def _whole(
-        self, messages: Sequence[Message], told: Mapping[str, object], *, maximum_tokens: int
-    ) -> Any:
-        body = {
+    def _body(self, messages: Sequence[Message], maximum_tokens: int) -> dict[str, object]:
+        """Return what every request for words says."""
+        return {
             "model": self.name,
             "messages": list(messages),
             "max_tokens": maximum_tokens,
             "temperature": TEMPERATURE,
             "seed": SEED,
-            **told,
         }
+
+    def _whole(
+        self, messages: Sequence[Message], told: Mapping[str, object], *, maximum_tokens: int
+    ) -> Any:
         with self._translated_errors():
+            body = self._body(messages, maximum_tokens) | dict(told)
             reply = self._client.post("/v1/chat/completions", json=body)
             reply.raise_for_status()
             return reply.json()["choices"][0]

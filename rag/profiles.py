@@ -63,15 +63,17 @@ class Profile:
         cites: Names the passage that a sentence rests on.
         keeps_form: Answers in a JSON form that it is given.
         judges: Tells whether a passage bears out a claim.
+        rewords: Says a follow-up as a question that stands alone.
     """
 
     cites: bool = False
     keeps_form: bool = False
     judges: bool = False
+    rewords: bool = False
 
 
 NAMES: Final[Mapping[str, str]] = {
-    "cites": "cites", "form": "keeps_form", "judge": "judges"
+    "cites": "cites", "form": "keeps_form", "judge": "judges", "reword": "rewords"
 }  # fmt: skip
 
 

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.events import CitationGiven, PassageRead
-from corpus.access import AuthorizedChunk
+from corpus.access import AuthorizedChunk, UncheckedChunk
 from corpus.catalog import Catalog
-from corpus.documents import Box, line_boxes
+from corpus.documents import Box, Word, line_boxes
 from rag.citations import Quote
 from rag.contract import Citation, FoundBy, Mark, Passage
 from rag.evidence import Evidence, passage_match
 from rag.ranking import Found
 
-FURTHER_PAGES_OF_A_CHUNK = 3
-"""Pages after its first one that a chunk of at most 200 words may reach."""
+PAGES_AT_ONCE = 4
+"""Pages read to find where a quote stands; hardly a chunk reaches over more."""
 LONGEST_TRIED = 300
 """Characters of a stretch that speaks to the machine, on record."""
 
@@ -55,14 +55,7 @@ class Citer:
 
     def _citation(self, number: int, quote: Quote, chunk: AuthorizedChunk) -> Citation:
         found = chunk.found
-        boxes: list[Box] = []
-        if (first_page := found.chunk.page) is not None:
-            words = self._catalog.words_of(
-                found.version_id,
-                first_page=first_page,
-                last_page=first_page + FURTHER_PAGES_OF_A_CHUNK,
-            )
-            boxes = line_boxes(words, quote.span.start, quote.span.end)
+        boxes = self._boxes(quote, found) if found.chunk.page is not None else []
         return Citation(
             number=number,
             document_id=found.document_id,
@@ -79,6 +72,19 @@ class Citer:
             marking=found.marking,
             marks=[Mark(**box._asdict()) for box in boxes],
         )
+
+    def _boxes(self, quote: Quote, found: UncheckedChunk) -> list[Box]:
+        """Return where a quote stands, on however many pages its chunk may reach over."""
+        page = found.chunk.page or 0
+        words: list[Word] = []
+        while more := self._catalog.words_of(
+            found.version_id, first_page=page, last_page=page + PAGES_AT_ONCE - 1
+        ):
+            words += more
+            if more[-1].end >= quote.span.end:
+                break
+            page += PAGES_AT_ONCE
+        return line_boxes(words, quote.span.start, quote.span.end)
 
 
 def citations_given(citations: Sequence[Citation]) -> tuple[CitationGiven, ...]:

@@ -2,22 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from audit.log import AuditLog
+from bench.desk import Desk, opened
 from corpus.access import Principal
-from corpus.catalog import Catalog
 from corpus.documents import DocumentId
 from corpus.embedding import Embedder
-from corpus.index import Bm25Encoder, VectorIndex, open_index
-from corpus.originals import Originals
-from ingest.pipeline import Pipeline
-from ingest.settings import IngestSettings
 from rag.assistant import (
     MAXIMUM_ANSWER_TOKENS,
     MODEL_AWAY,
@@ -30,6 +24,7 @@ from rag.contract import Answer, DraftDelta, Mark, Outcome, SentenceChecked, Ste
 from rag.errors import RecordUnavailable
 from rag.evaluation import quote_stands
 from rag.generation import ModelServer
+from rag.rewording import Rewriter
 from tests.judge import judge
 
 READER = Principal("reader", frozenset({"staff"}))
@@ -39,39 +34,8 @@ LEAVE = "Every member of staff has 27 days of annual leave a year."
 OTHER = "Business mileage in a private car is paid at 45 pence a mile."
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """An assistant over a folder of two documents, with everything real but the model."""
-
-    folder: Path
-    catalog: Catalog
-    originals: Originals
-    index: VectorIndex
-    record: AuditLog
-    embedder: Embedder
-    pipeline: Pipeline
-
-    def read_folder(self) -> None:
-        source = self.catalog.source_named("Handbooks")
-        self.pipeline.run(self.catalog.queue_run(source.source_id))
-
-    def assistant(
-        self, model: ModelServer | None = None, rules: AnswerRules | None = None
-    ) -> Assistant:
-        return Assistant(
-            catalog=self.catalog,
-            gate=self.catalog.gate(),
-            index=self.index,
-            embedder=self.embedder,
-            bm25=Bm25Encoder(),
-            model=model,
-            record=self.record,
-            weigh=judge().weigh,
-            rules=rules or AnswerRules(),
-        )
-
-    def types_on_record(self) -> list[str]:
-        return [entry.type for entry in self.record.entries() if entry.type.startswith("rag.")]
+def types_on_record(desk: Desk) -> list[str]:
+    return [entry.type for entry in desk.record.entries() if entry.type.startswith("rag.")]
 
 
 @pytest.fixture(scope="module")
@@ -85,32 +49,9 @@ def desk(tmp_path: Path, embedder: Embedder) -> Iterator[Desk]:
     folder.mkdir()
     write_pdf(folder / "leave.pdf", "Annual leave", LEAVE, "Up to 5 days may be carried over.")
     (folder / "travel.md").write_text(f"# Travel\n\n{OTHER}\n")
-    catalog = Catalog.open(f"sqlite:///{tmp_path}/catalog.db")
-    catalog.add_source(name="Handbooks", location=folder, groups=frozenset({"staff"}))
-    index = open_index(
-        folder=tmp_path / "index",
-        url="",
-        api_key="",
-        dimension=embedder.dimension,
-        fingerprint=embedder.fingerprint,
-    )
-    record = AuditLog.open(tmp_path / "audit")
-    originals = Originals(tmp_path / "originals")
-    pipeline = Pipeline(
-        catalog=catalog,
-        originals=originals,
-        index=index,
-        embedder=embedder,
-        bm25=Bm25Encoder(),
-        record=record,
-        settings=IngestSettings(),
-    )
-    made = Desk(folder, catalog, originals, index, record, embedder, pipeline)
-    made.read_folder()
-    yield made
-    index.close()
-    record.close()
-    catalog.close()
+    staff = frozenset({"staff"})
+    with opened(folder, groups=staff, encoder=embedder, weigh=judge().weigh) as desk:
+        yield desk
 
 
 def write_pdf(path: Path, heading: str, *lines: str) -> None:
@@ -138,18 +79,21 @@ def ask(
     question: str = QUESTION,
     *,
     asker: Principal = READER,
-    heard: list[Happened] | None = None,
+    told: Callable[[Happened], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    asked_as: str = "",
+    may_ask_back: bool = True,
 ) -> Answer:
-    events = heard if heard is not None else []
     return assistant.answer(
         question,
         asker,
         turn_id="t1",
         conversation_id="c1",
         quotes_only=False,
-        progress=events.append,
+        progress=told,
         stopped=stopped,
+        asked_as=asked_as,
+        may_ask_back=may_ask_back,
     )
 
 
@@ -201,13 +145,13 @@ def test_a_backed_sentence_of_the_draft_is_shown_and_an_unbacked_one_struck(desk
 def test_what_is_quoted_from_an_earlier_edition_is_told_so_to_whoever_may_read_the_later(
     desk: Desk,
 ) -> None:
-    (desk.folder / "gifts-2023.md").write_text(
+    (desk.documents / "gifts-2023.md").write_text(
         "# Gifts Policy 2023\n\nThe limit for a gift is fifty pounds a year.\n"
     )
-    (desk.folder / "gifts-2025.md").write_text(
+    (desk.documents / "gifts-2025.md").write_text(
         "# Gifts Policy 2025\n\nNothing of value may be taken from anybody.\n"
     )
-    desk.read_folder()
+    desk.read_again()
 
     answer = ask(desk.assistant(), "What is the limit for a gift in pounds a year?")
 
@@ -239,7 +183,7 @@ def test_a_model_that_is_away_is_said_and_quotes_answer(desk: Desk) -> None:
 def test_the_draft_is_told_as_it_comes(desk: Desk) -> None:
     heard: list[Happened] = []
 
-    ask(desk.assistant(model_that_says("27 ", "days.")), heard=heard)
+    ask(desk.assistant(model_that_says("27 ", "days.")), told=heard.append)
 
     assert [event.text for event in heard if isinstance(event, DraftDelta)] == ["27 ", "days."]
     names = [event.name for event in heard if isinstance(event, Step)]
@@ -249,7 +193,7 @@ def test_the_draft_is_told_as_it_comes(desk: Desk) -> None:
 def test_a_sentence_turns_firm_while_the_draft_is_written(desk: Desk) -> None:
     heard: list[Happened] = []
 
-    ask(desk.assistant(model_that_says(f"{LEAVE} ", "And a pony. ", "The end.")), heard=heard)
+    ask(desk.assistant(model_that_says(f"{LEAVE} ", "And a pony. ", "The end.")), told=heard.append)
 
     checked = [event for event in heard if isinstance(event, SentenceChecked)]
     assert [(one.text, one.firm) for one in checked][:2] == [(LEAVE, True), ("And a pony.", False)]
@@ -263,17 +207,9 @@ def test_a_sentence_is_on_record_before_it_is_shown_as_firm(desk: Desk) -> None:
 
     def progress(happened: Happened) -> None:
         if isinstance(happened, SentenceChecked) and happened.firm:
-            on_record.append(desk.types_on_record())
+            on_record.append(types_on_record(desk))
 
-    desk.assistant(model_that_says(LEAVE)).answer(
-        QUESTION,
-        READER,
-        turn_id="t1",
-        conversation_id="c1",
-        quotes_only=False,
-        progress=progress,
-        stopped=lambda: False,
-    )
+    ask(desk.assistant(model_that_says(LEAVE)), told=progress)
 
     assert on_record == [["rag.ask", "rag.retrieve", "rag.sentence"]]
 
@@ -287,15 +223,7 @@ def test_nothing_turns_firm_when_the_record_goes_away(desk: Desk) -> None:
             desk.record.path.rename(desk.record.path.with_suffix(".away"))
 
     with pytest.raises(RecordUnavailable):
-        desk.assistant(model_that_says(LEAVE)).answer(
-            QUESTION,
-            READER,
-            turn_id="t1",
-            conversation_id="c1",
-            quotes_only=False,
-            progress=progress,
-            stopped=lambda: False,
-        )
+        ask(desk.assistant(model_that_says(LEAVE)), told=progress)
 
     assert not any(isinstance(event, SentenceChecked) for event in heard)
 
@@ -332,20 +260,11 @@ def test_an_unclear_question_is_asked_back_and_nothing_is_read(desk: Desk) -> No
 
     assert answer.outcome is Outcome.UNCLEAR
     assert "it" in answer.asks
-    assert desk.types_on_record() == ["rag.ask", "rag.refuse"]
+    assert types_on_record(desk) == ["rag.ask", "rag.refuse"]
 
 
 def test_it_is_asked_back_once(desk: Desk) -> None:
-    answer = desk.assistant().answer(
-        "Who approves it?",
-        READER,
-        turn_id="t1",
-        conversation_id="c1",
-        quotes_only=False,
-        progress=lambda _: None,
-        stopped=lambda: False,
-        may_ask_back=False,
-    )
+    answer = ask(desk.assistant(), "Who approves it?", may_ask_back=False)
 
     assert answer.outcome is not Outcome.UNCLEAR
 
@@ -354,7 +273,7 @@ def test_it_is_asked_back_once(desk: Desk) -> None:
     ("rules", "because"),
     [
         (AnswerRules(quotes_only=True), "site"),
-        (AnswerRules(quotes_only_sources=frozenset({"Handbooks"})), "source"),
+        (AnswerRules(quotes_only_sources=frozenset({"documents"})), "source"),
     ],
 )
 def test_a_site_or_a_source_may_allow_quotes_only(
@@ -370,6 +289,7 @@ def test_a_site_or_a_source_may_allow_quotes_only(
     assert answer.quotes_because == because
     assert all(sentence.quoted for sentence in answer.sentences)
     assert [request.url.path for request in asked if "completions" in request.url.path] == []
+    assert not any(LEAVE in request.content.decode() for request in asked)
 
 
 def _never(asked: list[httpx.Request], request: httpx.Request) -> httpx.Response:
@@ -412,6 +332,37 @@ def test_a_prompt_stays_within_the_window_however_long_the_thread(desk: Desk) ->
     assert 0 < sum(map(len, sent)) <= window - MAXIMUM_ANSWER_TOKENS
 
 
+def test_a_follow_up_is_said_as_one_question_by_a_model_that_is_fit_and_both_are_on_record(
+    desk: Desk,
+) -> None:
+    follow_up, whole = "And how many for a member of staff?", QUESTION
+    together = f"How many days of annual leave are there: {follow_up}"
+    rewriter = Rewriter(model_that_says(whole), is_fit=lambda: True)
+
+    answer = ask(
+        desk.assistant(model_that_says(LEAVE), rewriter=rewriter), follow_up, asked_as=together
+    )
+
+    read = next(entry for entry in desk.record.entries() if entry.type == "rag.retrieve")
+    assert answer.asked_as == whole
+    assert (read.payload or {})["rewritten"] == whole
+    assert [sentence.text for sentence in answer.sentences] == [LEAVE]
+
+
+def test_a_follow_up_in_quotes_is_shown_to_no_model(desk: Desk) -> None:
+    def asked(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("asked")
+
+    model = ModelServer(url="http://model", name="small", transport=httpx.MockTransport(asked))
+    assistant = desk.assistant(
+        model, AnswerRules(quotes_only=True), Rewriter(model, is_fit=lambda: True)
+    )
+
+    answer = ask(assistant, "And per year?", asked_as=f"{QUESTION.rstrip('?')}: And per year?")
+
+    assert answer.asked_as.endswith("And per year?")
+
+
 def test_stop_ends_the_draft_and_shows_only_what_was_backed(desk: Desk) -> None:
     model = model_that_says(f"{LEAVE} ", "And a pony.")
 
@@ -448,8 +399,8 @@ def test_a_withdrawn_document_is_never_cited(desk: Desk) -> None:
 
 
 def test_a_new_version_is_cited_and_the_old_one_is_not(desk: Desk) -> None:
-    write_pdf(desk.folder / "leave.pdf", "Annual leave", LEAVE.replace("27", "28"))
-    desk.read_folder()
+    write_pdf(desk.documents / "leave.pdf", "Annual leave", LEAVE.replace("27", "28"))
+    desk.read_again()
 
     answer = ask(desk.assistant())
 
@@ -461,20 +412,20 @@ def test_a_new_version_is_cited_and_the_old_one_is_not(desk: Desk) -> None:
 def test_question_passages_and_answer_are_on_record_in_that_order(desk: Desk) -> None:
     ask(desk.assistant())
 
-    assert desk.types_on_record() == ["rag.ask", "rag.retrieve", "rag.answer"]
+    assert types_on_record(desk) == ["rag.ask", "rag.retrieve", "rag.answer"]
 
 
 def test_a_refusal_is_on_record(desk: Desk) -> None:
     ask(desk.assistant(), "Who won the boat race in 1923?")
 
-    assert desk.types_on_record()[-1] == "rag.refuse"
+    assert types_on_record(desk)[-1] == "rag.refuse"
 
 
 def test_a_search_is_on_record(desk: Desk) -> None:
     found = desk.assistant().search(QUESTION, READER, limit=3)
 
     assert found.passages[0].path == "leave.pdf"
-    assert desk.types_on_record() == ["rag.ask", "rag.retrieve"]
+    assert types_on_record(desk) == ["rag.ask", "rag.retrieve"]
 
 
 def test_without_the_record_nothing_is_read_and_nothing_answered(desk: Desk) -> None:
@@ -482,6 +433,6 @@ def test_without_the_record_nothing_is_read_and_nothing_answered(desk: Desk) -> 
     desk.record.path.rename(desk.record.path.with_suffix(".away"))
 
     with pytest.raises(RecordUnavailable, match="questions are refused"):
-        ask(desk.assistant(), heard=heard)
+        ask(desk.assistant(), told=heard.append)
 
     assert heard == []

@@ -114,6 +114,21 @@ def test_tokens_are_counted_by_the_server_and_each_text_once() -> None:
     assert asked == ["/tokenize"]
 
 
+def test_texts_counted_ahead_are_known_when_they_are_needed() -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["prompt"])
+        return counting(request)
+
+    model = server(handler)
+    model.count_ahead(["How much leave?", "And sick pay?", "How much leave?"])
+    asked.sort()
+
+    assert [model.count_tokens(text) for text in ("How much leave?", "And sick pay?")] == [3, 3]
+    assert asked == ["And sick pay?", "How much leave?"]
+
+
 def test_a_server_that_does_not_count_gives_way_to_an_estimate_and_is_not_asked_again() -> None:
     asked: list[str] = []
 

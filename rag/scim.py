@@ -59,16 +59,12 @@ class Asked:
     """Which part of a list somebody wants.
 
     Attributes:
-        filter: As it was sent; empty for everything.
         start: From which one, from 1.
         count: How many at most; None for as many as there may be.
-        without_members: Whether the members of groups are left out.
     """
 
-    filter: str = ""
     start: int = 1
     count: int | None = None
-    without_members: bool = False
 
 
 # What is shown

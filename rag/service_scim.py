@@ -8,7 +8,9 @@ import json
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from functools import wraps
+from threading import Lock
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -92,6 +94,26 @@ Filter = Annotated[str, Query(max_length=500)]
 Left = Annotated[str, Query(alias="excludedAttributes", max_length=500)]
 
 
+_CHANGING: Final = Lock()
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def _in_turn(change: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """Let one request change the directory at a time.
+
+    Each reads what the directory said so far and writes it back as a whole: of two at once, the
+    one that writes last would undo the other, and let in again whom that one has just locked.
+    """
+
+    @wraps(change)
+    def alone(*given: Given.args, **named: Given.kwargs) -> Returned:
+        with _CHANGING:
+            return change(*given, **named)
+
+    return alone
+
+
 @router.get("/ServiceProviderConfig")
 def show_configuration(_provisioner: Provisioner) -> Json:
     """Say what is supported."""
@@ -138,10 +160,11 @@ def list_users(
     known = _known(running)
     found = people_found(known.snapshot().people, wanted)
     shown = [_shown(known, one) for one in found]
-    return list_of(shown, Asked(wanted, start, count))
+    return list_of(shown, Asked(start, count))
 
 
 @router.post("/Users", status_code=201)
+@_in_turn
 def create_user(running: InService, provisioner: Provisioner, body: Sent) -> Json:
     """Take a person over; one who was deleted and comes back is who they were."""
     known = _known(running)
@@ -169,6 +192,7 @@ def show_user(running: InService, _provisioner: Provisioner, user_id: str) -> Js
 
 
 @router.put("/Users/{user_id}")
+@_in_turn
 def replace_user(running: InService, provisioner: Provisioner, user_id: str, body: Sent) -> Json:
     """Replace what is known of a person."""
     known = _known(running)
@@ -177,6 +201,7 @@ def replace_user(running: InService, provisioner: Provisioner, user_id: str, bod
 
 
 @router.patch("/Users/{user_id}")
+@_in_turn
 def patch_user(running: InService, provisioner: Provisioner, user_id: str, body: Sent) -> Json:
     """Change what is known of a person."""
     known = _known(running)
@@ -185,6 +210,7 @@ def patch_user(running: InService, provisioner: Provisioner, user_id: str, body:
 
 
 @router.delete("/Users/{user_id}", status_code=204)
+@_in_turn
 def delete_user(running: InService, provisioner: Provisioner, user_id: str) -> None:
     """Lock a person, and show them here no longer."""
     known = _known(running)
@@ -206,15 +232,16 @@ def list_groups(
 ) -> Json:
     """List groups."""
     known = _known(running)
-    without = "members" in {name.strip().casefold() for name in left.split(",")}
+    without = _without_members(left)
     shown = [
         group_of(one, known, BASE, without_members=without)
         for one in groups_found(known.groups.values(), wanted)
     ]
-    return list_of(shown, Asked(wanted, start, count))
+    return list_of(shown, Asked(start, count))
 
 
 @router.post("/Groups", status_code=201)
+@_in_turn
 def create_group(running: InService, provisioner: Provisioner, body: Sent) -> Json:
     """Take a group over."""
     known = _known(running)
@@ -227,11 +254,12 @@ def show_group(
 ) -> Json:
     """Show a group."""
     known = _known(running)
-    without = "members" in {name.strip().casefold() for name in left.split(",")}
-    return group_of(_group(known, group_id), known, BASE, without_members=without)
+    group = _group(known, group_id)
+    return group_of(group, known, BASE, without_members=_without_members(left))
 
 
 @router.put("/Groups/{group_id}")
+@_in_turn
 def replace_group(running: InService, provisioner: Provisioner, group_id: str, body: Sent) -> Json:
     """Replace a group with its members."""
     known = _known(running)
@@ -240,6 +268,7 @@ def replace_group(running: InService, provisioner: Provisioner, group_id: str, b
 
 
 @router.patch("/Groups/{group_id}")
+@_in_turn
 def patch_group(running: InService, provisioner: Provisioner, group_id: str, body: Sent) -> Json:
     """Change a group or its members."""
     known = _known(running)
@@ -248,6 +277,7 @@ def patch_group(running: InService, provisioner: Provisioner, group_id: str, bod
 
 
 @router.delete("/Groups/{group_id}", status_code=204)
+@_in_turn
 def delete_group(running: InService, provisioner: Provisioner, group_id: str) -> None:
     """End a group: nobody is in it by this directory any more."""
     known = _known(running)
@@ -261,6 +291,11 @@ def delete_group(running: InService, provisioner: Provisioner, group_id: str) ->
 
 def _book(running: Running) -> DirectoryBook:
     return DirectoryBook(running.parts.identity.store, clock=running.parts.clock)
+
+
+def _without_members(left: str) -> bool:
+    """Say whether what is left out of an answer names the members."""
+    return "members" in {name.strip().casefold() for name in left.split(",")}
 
 
 def _known(running: Running) -> Known:

@@ -1,6 +1,8 @@
 # ruff: noqa: F401, F811 - the fixtures of the service's own tests are used here too
 """A directory pushes people and groups: SCIM 2.0, by the shapes of RFC 7644's examples."""
 
+import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from corpus.access import Principal
+from rag import service_scim
 from rag.directory_book import DirectoryGroup, DirectoryPerson
 from rag.scim import ERROR, GROUP, LIST, PATCH, USER, ScimFault, patched_group, patched_person
 from rag.tokens import ApiTokens
@@ -280,3 +283,32 @@ def test_a_patch_changes_the_members(operation: Json, members: set[str]) -> None
 def test_a_patch_that_is_not_understood_changes_nothing(operation: Json) -> None:
     with pytest.raises(ScimFault):
         patched_person(PERSON, {"schemas": [PATCH], "Operations": [operation]})
+
+
+def test_of_changes_that_come_at_once_none_undoes_another(
+    house: House, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writers have read the same state before either writes, if nothing keeps them apart."""
+    bea, cem = (provider.person(name) for name in ("bea", "cem"))
+    both_have_read = threading.Barrier(2)
+    apply = service_scim._apply
+
+    def late(*given: Any) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both_have_read.wait(timeout=0.5)
+        apply(*given)
+
+    monkeypatch.setattr(service_scim, "_apply", late)
+    locking = {"op": "replace", "path": "active", "value": False}
+    requests = [
+        threading.Thread(target=provider.patch, args=(f"/Users/{one['id']}", locking))
+        for one in (bea, cem)
+    ]
+    for request in requests:
+        request.start()
+    for request in requests:
+        request.join()
+
+    accounts = {one.name: one.disabled_by for one in house.parts.identity.accounts()}
+    assert accounts["bea"]
+    assert accounts["cem"]

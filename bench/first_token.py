@@ -76,6 +76,7 @@ def _speaking_to(model: Served) -> dict[str, str]:
         "MUNIMENT_MODEL_URL": model.url,
         "MUNIMENT_MODEL_NAME": model.name,
         "MUNIMENT_MODEL_KEY": model.key,
+        "MUNIMENT_LOG_LEVEL": "info",
     }
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from corpus.records import Intake, Source
+from ingest.buckets import Bucket
 from ingest.errors import SourceMissing
 from ingest.mailbox import Mailbox
 from ingest.remote import Remote
 from ingest.sources import Folder, Place
 
 MAIL_SCHEMES = frozenset({"imap", "imaps"})
+BUCKET_SCHEME = "s3"
 
 Options = Mapping[str, object]
 """What a place needs to let us in: "username", "password", "key", …; never kept in a database."""
@@ -44,4 +46,6 @@ class Places:
         options = self.credentials.get(source.name, {})
         if parts.scheme in MAIL_SCHEMES:
             return Mailbox(intake.url, options)
+        if parts.scheme == BUCKET_SCHEME:
+            return Bucket(intake.url, options)
         return Remote(intake.url, options)

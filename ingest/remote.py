@@ -1,73 +1,97 @@
-"""Places that fsspec opens by URL: SMB, SFTP, S3-compatible stores, WebDAV, FTP and others."""
+"""Places that fsspec opens by URL: SMB, SFTP, WebDAV, FTP and others."""
 
-import hashlib
 import posixpath
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
 
-from ingest.errors import Quarantined, SourceAway, SourceMissing
+from ingest.errors import IngestError, Quarantined, SourceAway, SourceMissing
 from ingest.quarantine import Reason
 from ingest.share_rights import share_descriptor
-from ingest.sources import ExcludedFile, FoundFile, Listed, UnreadableFile, name_rule
+from ingest.sources import ExcludedFile, FoundFile, Listed, UnreadableFile, name_rule, stamp_of
 
-STAMP_BITS = 62
-_STAMPS = ("mtime", "LastModified", "last_modified", "modified", "ETag", "etag", "created", "time")
-"""Under which names the different systems say when, or as what, a file was last changed."""
+_CHANGED = ("mtime", "modified", "modify", "last_modified", "updated", "created")
+"""Under which names the different systems say when a file was last changed, the truest first.
+
+"time" is not among them: SMB and SFTP tell by it when the file was last read.
+"""
+_SSH = ("sftp://", "ssh://")
+_WEBDAV = ("webdav+https://", "webdav+http://")
+_REFUSALS = frozenset({"AuthenticationException", "LogonFailure"})
+_UNAUTHORISED = frozenset({401, 403})
 
 
 class Remote:
     """A place behind a URL.
 
     Args:
-        url: Such as "smb://server/share/folder" or "s3://bucket/folder".
-        options: Given to fsspec: user names, keys and the like.
+        url: Such as "smb://server/share/folder" or "webdav+https://server/folder".
+        options: Given to fsspec: user names, keys and the like. For SFTP "host_key" is the
+            fingerprint of the server's key.
 
     Raises:
-        SourceMissing: Nothing opens such addresses, or the options are wrong.
+        SourceMissing: Nothing opens such addresses, the options are wrong, or we are not let in.
+        SourceAway: Nobody answers there.
     """
 
     compares_by_bytes = False
 
     def __init__(self, url: str, options: Mapping[str, object]) -> None:
         self._url = url
-        usual = {"use_listings_cache": False, "skip_instance_cache": True}
-        try:
-            self._system, root = fsspec.core.url_to_fs(url, **{**usual, **options})
-        except ImportError as error:
-            raise SourceMissing(f"Nothing installed opens {url}: {error}.") from error
-        except (ValueError, TypeError) as error:
-            raise SourceMissing(f"The address {url} cannot be used: {error}.") from error
-        except Exception as error:  # of whatever library stands behind it; it connects here
-            raise SourceAway(f"{url} does not answer: {error}.") from error
-        self._root = str(root).rstrip("/")
+        self._options = options
+        self._lock = threading.RLock()
+        self._connected: Any = None
+        self._root = ""
+        self._connect()
+
+    def _connect(self) -> Any:
+        """Return the file system, connected anew where it was let go of."""
+        with self._lock:
+            if self._connected is None:
+                try:
+                    self._connected, root = _opened(self._url, self._options)
+                except IngestError:
+                    raise
+                except ImportError as error:
+                    raise SourceMissing(f"Nothing installed opens {self._url}: {error}.") from error
+                except (ValueError, TypeError) as error:
+                    raise SourceMissing(
+                        f"The address {self._url} cannot be used: {error}."
+                    ) from error
+                except Exception as error:  # of whatever library stands behind it
+                    raise self._wrong(error) from error
+                self._root = root.rstrip("/") or root
+            return self._connected
 
     def walk(self) -> Iterator[Listed]:
         """See ``Place``."""
+        system = self._connect()
         try:
-            self._system.invalidate_cache()
-            if not self._system.isdir(self._root):
+            system.invalidate_cache()
+            if not system.isdir(self._root):
                 raise SourceMissing(  # noqa: TRY301 - said like everything else about the place
                     f"There is no folder at {self._url}. Check the address."
                 )
-            yield from self._walk(self._root)
+            yield from self._walk(system, self._root)
         except SourceMissing:
             raise
         except Exception as error:  # of whatever library stands behind it
-            raise SourceAway(f"{self._url} does not answer: {error}.") from error
+            raise self._wrong(error) from error
 
     def read(self, path: str, *, most: int) -> bytes:
         """See ``Place``."""
+        system = self._connect()
         try:
-            with self._system.open(posixpath.join(self._root, path), "rb") as stream:
+            with system.open(posixpath.join(self._root, path), "rb") as stream:
                 data: bytes = stream.read(most + 1)
         except FileNotFoundError as error:
             raise Quarantined(Reason.MISSING) from error
         except PermissionError as error:
             raise Quarantined(Reason.UNREADABLE) from error
         except Exception as error:  # of whatever library stands behind it
-            raise SourceAway(f"{self._url} does not answer: {error}.") from error
+            raise self._wrong(error) from error
         if len(data) > most:
             raise Quarantined(Reason.TOO_LARGE, f"more than {most} bytes")
         return data
@@ -78,39 +102,69 @@ class Remote:
         Raises:
             RightsUnreadable: The place has none, or does not say.
         """
-        return share_descriptor(self._system, posixpath.join(self._root, path))
+        return share_descriptor(self._connect(), posixpath.join(self._root, path))
 
     def close(self) -> None:
         """See ``Place``."""
+        with self._lock:
+            self._connected = None
 
-    def _walk(self, folder: str) -> Iterator[Listed]:
-        for entry in self._system.ls(folder, detail=True):
+    def _wrong(self, error: Exception) -> SourceMissing | SourceAway:
+        """Let go of the connection, and return what to say of the place."""
+        self.close()
+        status = getattr(error, "status_code", None)
+        if type(error).__name__ in _REFUSALS or status in _UNAUTHORISED:
+            return SourceMissing(
+                f"{self._url} does not let us in. Check user and password in the file that "
+                "MUNIMENT_SOURCE_CREDENTIALS names."
+            )
+        return SourceAway(f"{self._url} does not answer: {error}.")
+
+    def _walk(self, system: Any, folder: str) -> Iterator[Listed]:
+        for entry in system.ls(folder, detail=True):
             place = str(entry["name"]).rstrip("/")
             if place == folder:
                 continue
             path = place.removeprefix(self._root).lstrip("/")
             rule = name_rule(posixpath.basename(place))
             if entry.get("type") == "directory":
-                yield from self._walk_subfolder(place, path, rule)
+                yield from self._walk_subfolder(system, place, path, rule)
             elif rule:
                 yield ExcludedFile(path, rule)
+            elif entry.get("type", "file") != "file":
+                yield ExcludedFile(path, "Only ordinary files are taken in.")
             else:
                 yield FoundFile(path, int(entry.get("size") or 0), _stamp(entry))
 
-    def _walk_subfolder(self, place: str, path: str, rule: str) -> Iterator[Listed]:
+    def _walk_subfolder(self, system: Any, place: str, path: str, rule: str) -> Iterator[Listed]:
         if rule:
             yield ExcludedFile(path + "/", "Hidden folders are left out.")
             return
         try:
-            yield from self._walk(place)
+            yield from self._walk(system, place)
         except PermissionError as error:
             yield UnreadableFile(path + "/", Reason.UNREADABLE, error.strerror or "")
 
 
+def _opened(url: str, options: Mapping[str, object]) -> tuple[Any, str]:
+    """Return a file system of fsspec and the folder in it that a URL means."""
+    anew = {"skip_instance_cache": True, **options}
+    if url.startswith(_WEBDAV):
+        if "username" in anew:
+            anew["auth"] = (anew.pop("username"), anew.pop("password", ""))
+        return fsspec.filesystem("webdav", base_url=url.removeprefix("webdav+"), **anew), ""
+    if url.startswith(_SSH):
+        from ingest.host_keys import PinnedKey  # noqa: PLC0415 - its library takes a while
+
+        anew["host_key_policy"] = PinnedKey(str(anew.pop("host_key", "")))
+    else:
+        anew["use_listings_cache"] = False
+    system, root = fsspec.core.url_to_fs(url, **anew)
+    return system, str(root)
+
+
 def _stamp(entry: Mapping[str, Any]) -> int:
     """A number that changes with the file; 0 where the system tells nothing of the kind."""
-    told = [f"{name}={entry[name]}" for name in _STAMPS if entry.get(name)]
-    if not told:
-        return 0
-    digest = hashlib.sha256(" ".join([str(entry.get("size")), *told]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - STAMP_BITS)
+    changed = next((entry[name] for name in _CHANGED if entry.get(name)), None)
+    etag = entry.get("ETag") or entry.get("etag")
+    return stamp_of(entry.get("size"), etag, changed) if etag or changed else 0

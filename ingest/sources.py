@@ -14,6 +14,7 @@ from corpus.documents import OriginalHash
 from ingest.errors import Quarantined, SourceAway, SourceMissing
 from ingest.quarantine import Reason
 
+STAMP_BITS = 62
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _PASSING = frozenset(
     {
@@ -194,6 +195,12 @@ def list_folder(folder: Path) -> list[Listed]:
 def sha256_of(data: bytes) -> OriginalHash:
     """Return the SHA-256 of bytes."""
     return OriginalHash(hashlib.sha256(data).hexdigest())
+
+
+def stamp_of(size: object, etag: object, changed: object) -> int:
+    """Return a number that changes with a file, made of what its place tells of it."""
+    digest = hashlib.sha256(repr((size, etag, str(changed))).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - STAMP_BITS)
 
 
 def unreadable(error: OSError) -> Quarantined:

@@ -339,7 +339,9 @@ class Assistant:
     ) -> None:
         self._catalog = catalog
         self._gate = gate
-        self._evidence = EvidenceFinder(embedder.embed, weigh)
+        self._evidence = EvidenceFinder(
+            embedder.embed, weigh, embed_question=embedder.embed_question
+        )
         self._weigh = weigh
         self._may_back = may_back
         self._fingerprint = embedder.fingerprint

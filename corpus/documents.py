@@ -18,6 +18,8 @@ OriginalHash = NewType("OriginalHash", str)
 
 SAME_LINE_OVERLAP = 0.5
 """Two boxes stand on one line when they share at least this part of the lower one's height."""
+SAME_LINE_MIDDLES = 0.35
+"""And when their middles are no further apart than this part of the higher one's height."""
 
 
 class BlockKind(StrEnum):
@@ -301,7 +303,9 @@ def _continues_line(line: Box, box: Box) -> bool:
         return False
     shared = min(line.y1, box.y1) - max(line.y0, box.y0)
     lower = min(line.y1 - line.y0, box.y1 - box.y0)
-    return shared >= SAME_LINE_OVERLAP * lower
+    higher = max(line.y1 - line.y0, box.y1 - box.y0)
+    apart = abs(line.y0 + line.y1 - box.y0 - box.y1) / 2
+    return shared >= SAME_LINE_OVERLAP * lower and apart <= SAME_LINE_MIDDLES * higher
 
 
 def _union(first: Box, second: Box) -> Box:

@@ -55,6 +55,10 @@ _KINDS[[0x09, 0x0A, 0x0D, 0x20, 0x85, 0xA0, *range(0x2000, 0x200B)]] = _SPACE
 _KINDS[[0x2028, 0x2029, 0x202F, 0x205F, 0x3000]] = _SPACE
 _TO_THE_LEFT = re.compile("[^\\w]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _LIGATURES = range(0xFB00, 0xFB07)
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_FIRST_FAR_CODE = 0x590
+"""Above the European alphabets; of the letters below, one in so many is asked what it means."""
+_ASKED_OF_NEAR = 16
 
 
 _box_at = direct(
@@ -71,6 +75,7 @@ _font_of = direct(raw.FPDFTextObj_GetFont, ctypes.c_void_p, ctypes.c_void_p)
 _character_of = direct(
     raw.FPDFText_GetCharIndexFromTextIndex, ctypes.c_int, ctypes.c_void_p, ctypes.c_int
 )
+_untold_at = direct(raw.FPDFText_HasUnicodeMapError, ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
 
 @dataclass(slots=True)
@@ -229,6 +234,7 @@ class _Reader:
             self._characters = np.fromiter(places, dtype=np.int64, count=len(units))
         elif len(codes) != count:
             self._characters = np.cumsum(units) - units
+        self._forget_meaningless(codes)
         unmapped = int((self._kinds >= _UNMAPPED).sum()) + max(0, lost)
         self._unmapped = unmapped / count if count else 0.0
 
@@ -242,7 +248,7 @@ class _Reader:
         texts = self._texts(spans)
         sizes, bold = self._type(spans, first)
         space = PageSpace(page)
-        boxes = space.boxes(_union(first, last))
+        boxes = space.boxes(self._around(spans, first, last))
         turn = _turn_of(boxes, space.boxes(first[:, [0, 3, 2, 1]]), spans)
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         seen = (middles >= -_EDGE_POINTS) & (middles <= (width + 1, height + 1))
@@ -257,6 +263,41 @@ class _Reader:
             found = only(found, keep)
         _mend_hyphens(found)
         return found
+
+    def _forget_meaningless(self, codes: NDArray[np.uint32]) -> None:
+        """Put the replacement character where a font does not tell what a glyph means.
+
+        PDFium gives the glyph's number there. In a font of 256 glyphs at the most that is as a
+        rule the letter's code; in a larger one it reads as a letter that is not drawn.
+        """
+        near = np.flatnonzero(codes < _FIRST_FAR_CODE)[::_ASKED_OF_NEAR]
+        far = np.flatnonzero(codes >= _FIRST_FAR_CODE)
+        if not len(self._untold(np.concatenate([near, far]))):
+            return
+        untold = self._untold(np.arange(len(codes)))
+        fonts = [_font_of(item) if item else None for item in self._objects(untold)]
+        large = {
+            font for font, code in zip(fonts, codes[untold].tolist(), strict=True) if code > 0xFF
+        }
+        letters = list(self._text)
+        for place, font in zip(untold.tolist(), fonts, strict=True):
+            if font in large:
+                letters[place] = _REPLACEMENT
+                self._kinds[place] = _UNMAPPED
+        self._text = "".join(letters)
+
+    def _untold(self, places: Integers) -> Integers:
+        """Return those of some places of whose letter the font does not tell the meaning."""
+        asked = places if self._characters is None else self._characters[places]
+        answers = map(_untold_at, repeat(self._handle), asked.tolist())
+        told = np.fromiter(answers, dtype=np.int64, count=len(places)) == 1
+        untold: Integers = places[told]
+        return untold
+
+    def _objects(self, places: Integers) -> list[int | None]:
+        """Return the text object that each of some letters belongs to."""
+        asked = places if self._characters is None else self._characters[places]
+        return list(map(_object_at, repeat(self._handle), asked.tolist()))
 
     def _spans(self) -> _Spans:
         inside = np.zeros(len(self._kinds) + 2, dtype=np.int8)
@@ -300,6 +341,21 @@ class _Reader:
             if len(cuts) > 2:
                 parts[number] = [(start + one, start + other) for one, other in pairwise(cuts)]
         return parts
+
+    def _around(self, spans: _Spans, first: Floats, last: Floats) -> Floats:
+        """Return left, bottom, right, top of words, given their first and their last letter.
+
+        In words that are written to the left figures run to the right, so that any letter may be
+        the outermost.
+        """
+        corners = _union(first, last)
+        backwards = (last[:, 0] < first[:, 0]) & (spans.ends - spans.starts > 2)
+        for number in np.flatnonzero(backwards).tolist():
+            boxes = self._boxes(np.arange(spans.starts[number], spans.ends[number]))
+            around = _union(boxes, boxes)
+            corners[number, :2] = np.fmin.reduce(around[:, :2])
+            corners[number, 2:] = np.fmax.reduce(around[:, 2:])
+        return corners
 
     def _texts(self, spans: _Spans) -> list[str]:
         text = self._text
@@ -346,8 +402,7 @@ class _Reader:
 
     def _paint(self, spans: _Spans) -> NDArray[np.uint8]:
         """Return how each word is drawn; nothing where all are painted."""
-        places = spans.starts if self._characters is None else self._characters[spans.starts]
-        objects = list(map(_object_at, repeat(self._handle), places.tolist()))
+        objects = self._objects(spans.starts)
         drawn = {item: _drawn(item) for item in set(objects) if item}
         if not any(drawn.values()):
             return np.zeros(0, dtype=np.uint8)

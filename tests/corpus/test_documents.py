@@ -55,6 +55,18 @@ def test_a_new_line_gets_a_box_of_its_own() -> None:
     assert line_boxes(words, 0, 7) == [Box(0, 10, 20, 40, 30), Box(0, 10, 32, 40, 42)]
 
 
+def test_lines_set_so_close_that_their_boxes_overlap_keep_apart() -> None:
+    words = [Word(0, 3, 0, 10, 493.2, 40, 503.2), Word(4, 7, 0, 10, 498.0, 40, 506.8)]
+
+    assert len(line_boxes(words, 0, 7)) == 2
+
+
+def test_a_small_mark_beside_a_word_stands_in_its_line() -> None:
+    words = [Word(0, 3, 0, 10, 20, 40, 31), Word(3, 4, 0, 40, 20, 43, 26)]
+
+    assert line_boxes(words, 0, 4) == [Box(0, 10, 20, 43, 31)]
+
+
 def test_a_span_without_words_has_no_boxes() -> None:
     assert line_boxes([Word(0, 3, 0, 10, 20, 40, 30)], 3, 4) == []
 

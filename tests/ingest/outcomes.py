@@ -3,11 +3,14 @@
 import dataclasses
 import hashlib
 import os
+import re
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpus.documents import ParsedDocument
 from ingest.containers import expand, is_container
 from ingest.errors import Quarantined
 from ingest.jail import Jail
@@ -93,11 +96,10 @@ def _read(jail: Jail, location: Path, path: str, media_type: str, limits: Limits
     outcome = Outcome(path, FORMATS[media_type].name)
     try:
         parsed = jail.parse(location, media_type=media_type, limits=limits)
-        told = sum(1 for word in parsed.text.split() if any(map(str.isalnum, word)))
         outcome = dataclasses.replace(
             outcome,
             pages=len(parsed.pages),
-            anchored=len(parsed.words) / max(1, told) if parsed.pages else 0.0,
+            anchored=_anchored(parsed) if parsed.pages else 0.0,
             characters=len(parsed.text),
         )
     except Quarantined as refusal:
@@ -109,3 +111,13 @@ def _read(jail: Jail, location: Path, path: str, media_type: str, limits: Limits
         cpu_seconds=cost.cpu_seconds,
         peak_bytes=cost.peak_bytes,
     )
+
+
+def _anchored(parsed: ParsedDocument) -> float:
+    """Return the share of the text's words with a letter or figure that have a place on a page."""
+    starts = sorted(word.start for word in parsed.words)
+    told = [word for word in re.finditer(r"\S+", parsed.text) if any(map(str.isalnum, word[0]))]
+    placed = sum(
+        bisect_left(starts, word.start()) < bisect_left(starts, word.end()) for word in told
+    )
+    return placed / max(1, len(told))

@@ -375,6 +375,7 @@ class _Sync:
             pipeline.settings.gone_share if intake.gone_share is None else intake.gone_share
         )
         self._rules = Rules(intake.include, intake.exclude, intake.maximum_bytes)
+        self._empty = True
 
     def go(self, jobs: Jobs) -> Report:
         with self._steps.timed("list"):
@@ -436,6 +437,7 @@ class _Sync:
         outcomes: list[FileOutcome] = []
         for item in batch:
             before = known.get(item.path)
+            self._empty &= isinstance(item, ExcludedFile)
             if isinstance(item, ExcludedFile):
                 outcomes.append(FileOutcome(item.path, "excluded", reason=item.rule))
             elif isinstance(item, UnreadableFile):
@@ -561,10 +563,13 @@ class _Sync:
     # Asking
 
     def _ask_about(self, gone: int, known: int) -> None:
-        """Stop where more is gone than a person would usually take away."""
+        """Stop where more is gone than a person would usually take away.
+
+        Where nothing is left, a share may just not be mounted, however few documents it held.
+        """
         settings = self._pipeline.settings
         too_many = gone >= settings.gone_at_least and gone > self._gone_share * known
-        if too_many and "accept" not in self._options:
+        if (too_many or (gone and self._empty)) and "accept" not in self._options:
             raise SourceAsks(
                 f"{gone} of {known} documents of {self._source.name} are gone. Nothing was "
                 "withdrawn. Is the source complete? If they are meant to be gone, say so: "

@@ -60,6 +60,18 @@ def test_a_source_that_is_suddenly_empty_asks_and_withdraws_nothing(desk: Desk) 
     assert desk.catalog.live_document_count() == 12
 
 
+def test_a_source_with_nothing_left_asks_however_few_documents_it_had(desk: Desk) -> None:
+    write_notes(desk, 1)
+    desk.run()
+    remove_notes(desk, 1)
+    (desk.folder / ".not-mounted").touch()
+
+    with pytest.raises(SourceAsks, match="1 of 1 documents of files are gone"):
+        desk.run()
+
+    assert desk.found("Where is note 0 kept?") == ["note-0.txt"]
+
+
 def test_once_somebody_says_so_they_are_withdrawn_in_the_same_run(desk: Desk) -> None:
     write_notes(desk, 12)
     desk.run()

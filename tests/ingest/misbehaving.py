@@ -8,6 +8,7 @@ from pathlib import Path
 
 from corpus.documents import Block, BlockKind, ParsedDocument
 from ingest import heartbeat
+from ingest.jail_main import SCRATCH_BYTES
 from ingest.settings import Limits
 
 
@@ -21,6 +22,7 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:
         "connect": lambda: urllib.request.urlopen("http://127.0.0.1:9/"),
         "write": lambda: Path(argument).write_text("out"),
         "scratch": lambda: Path("scratch").write_text("in"),
+        "fill": fill_the_disk,
         "orphan": leave_an_orphan,
         "slow pages": turn_pages_slowly,
     }
@@ -34,6 +36,12 @@ def parse(location: Path, limits: Limits) -> ParsedDocument:
 
 def raise_secret() -> None:
     raise KeyError("secret")
+
+
+def fill_the_disk() -> None:
+    with Path("scratch").open("wb") as file:
+        file.seek(SCRATCH_BYTES)
+        file.write(b"one byte too many")
 
 
 def turn_pages_slowly() -> None:

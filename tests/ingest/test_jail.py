@@ -42,6 +42,7 @@ def said(jail: Jail, order: str, folder: Path) -> str:
         ("eat", Reason.OUT_OF_MEMORY),
         ("raise", Reason.DAMAGED),
         ("connect", Reason.DAMAGED),
+        ("fill", Reason.DAMAGED),
         ("nothing", Reason.NO_TEXT),
         ("lie", Reason.CRASHED),
     ],
@@ -58,6 +59,14 @@ def test_a_parser_that_hangs_is_ended(odd_jail: Jail, tmp_path: Path) -> None:
     assert reason_for(odd_jail, "hang", tmp_path, Limits(parse_seconds=0.5)) is Reason.TIME_OUT
 
     assert said(odd_jail, "the next document", tmp_path) == "the next document"
+
+
+def test_a_parser_that_says_too_much_is_not_listened_to(
+    odd_jail: Jail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.jail.RESULT_BYTES", 100)
+
+    assert reason_for(odd_jail, "word " * 100, tmp_path) is Reason.TOO_LARGE
 
 
 def test_slow_pages_have_time_each(odd_jail: Jail, tmp_path: Path) -> None:

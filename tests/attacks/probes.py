@@ -17,6 +17,8 @@ from corpus.index import Rankings
 from rag.generation import ModelServer
 from tests.attacks.world import LEVELS, PATIENCE_SECONDS, World, canary_of, named, text_of
 
+Probe = Callable[[World], None]
+
 SECRET, OPEN = "fin/secret.txt", "open/notice.txt"
 CANARY = canary_of(SECRET)
 
@@ -256,7 +258,7 @@ class SlowModel:
             yield b"data: [DONE]\n\n"
 
 
-def _start_draft(world: World) -> tuple[SlowModel, dict[str, Any]]:
+def start_draft(world: World) -> tuple[SlowModel, dict[str, Any]]:
     furnish(world)
     enter(world, "open/", Effect.DENY, "alice")
     model = SlowModel()
@@ -267,10 +269,10 @@ def _start_draft(world: World) -> tuple[SlowModel, dict[str, Any]]:
     return model, turn
 
 
-def _finish(world: World, turn: dict[str, Any]) -> Any:
+def finish(world: World, turn: dict[str, Any], *, person: str = "alice") -> Any:
     waiting = threading.Event()
     for _ in range(int(PATIENCE_SECONDS * 50)):
-        shown = world.get("alice", f"/v1/turns/{turn['turn_id']}")
+        shown = world.get(person, f"/v1/turns/{turn['turn_id']}")
         if shown.json()["answer"] is not None:
             return shown
         waiting.wait(0.02)
@@ -278,11 +280,11 @@ def _finish(world: World, turn: dict[str, Any]) -> Any:
 
 
 def a43_an_answer_in_the_making_is_withheld_when_rights_are_lost(world: World) -> None:
-    model, turn = _start_draft(world)
+    model, turn = start_draft(world)
     revoke(world)
     model.go_on.set()
 
-    shown = _finish(world, turn)
+    shown = finish(world, turn)
 
     types = [entry.type for entry in world.record.entries(limit=500)]
     assert CANARY not in shown.text
@@ -290,7 +292,7 @@ def a43_an_answer_in_the_making_is_withheld_when_rights_are_lost(world: World) -
     assert "rag.answer" not in types
 
 
-def _shown_with_canary(world: World, place: str) -> str:
+def shown_with_canary(world: World, place: str) -> str:
     """Return the draft once it is shown; the model speaks before anything of it is."""
     waiting, shown = threading.Event(), ""
     for _ in range(int(PATIENCE_SECONDS * 20)):
@@ -302,9 +304,9 @@ def _shown_with_canary(world: World, place: str) -> str:
 
 
 def a43_a_draft_is_not_shown_once_rights_are_lost(world: World) -> None:
-    model, turn = _start_draft(world)
+    model, turn = start_draft(world)
     place = f"/v1/turns/{turn['turn_id']}"
-    before = _shown_with_canary(world, place)
+    before = shown_with_canary(world, place)
     revoke(world)
     try:
         after = world.get("alice", place).text
@@ -312,10 +314,8 @@ def a43_a_draft_is_not_shown_once_rights_are_lost(world: World) -> None:
         assert CANARY not in after
     finally:
         model.go_on.set()
-        _finish(world, turn)
+        finish(world, turn)
 
-
-Probe = Callable[[World], None]
 
 PROBES: tuple[Probe, ...] = (
     a03_lists_counts_and_searches_hold_only_ones_own,

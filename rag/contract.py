@@ -379,6 +379,9 @@ class Answer(Wire):
     passages: list[Passage] = Field(description="What was read, best first.")
     reason: str = Field(default="", description="Why it was refused or failed, for the reader.")
     note: str = Field(default="", description="What the reader should know besides.")
+    names: list[str] = Field(
+        default=[], description="Versions that the note names and that were not read."
+    )
     struck: int = Field(default=0, description="Sentences of the draft that nothing backed.")
     model: str = Field(default="", description="Empty when the documents' words were quoted.")
     timings: Timings = Timings()

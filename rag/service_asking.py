@@ -185,19 +185,22 @@ def for_reader(turn: Turn, principal: Principal, gate: Gate) -> Turn:
     """Return a stored turn as its owner may see it now.
 
     An answer that rests on a document the person may no longer read is withheld; passages
-    that only were looked at are left out one by one.
+    that only were looked at are left out one by one, and with the first of them whatever names
+    documents: the note, and the choices of a question asked back.
     """
     if turn.answer is None:
         return turn
     answer = turn.answer
     named = {citation.version_id for citation in answer.citations}
     named.update(passage.version_id for passage in answer.passages)
+    named.update(answer.names)
     readable = {version for version in named if gate.may_read(principal, VersionId(version))}
     if readable == named:
         return turn
     passages = [passage for passage in answer.passages if passage.version_id in readable]
     if all(citation.version_id in readable for citation in answer.citations):
-        seen = answer.model_copy(update={"passages": passages})
+        less = {"passages": passages, "note": "", "names": [], "choices": []}
+        seen = answer.model_copy(update=less)
     else:
         seen = Answer(
             outcome=answer.outcome,

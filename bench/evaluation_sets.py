@@ -1,14 +1,18 @@
 """Turn the evaluation sets into what `muniment evaluate retrieval` reads; nothing is kept here."""
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from muniment.settings import CHECKOUT
 
 SHORT_HEADING_WORDS = 14
+DRAWN_PART = "maud"
+"""Of LegalBench-RAG; its agreements are nine tenths of the text."""
 _PARENT = re.compile(r"^(.*?)(\.?\([^()]*\)|\.[^.()]+)$")
 
 Row = dict[str, object]
@@ -71,16 +75,36 @@ def write_financebench(data: Path, target: Path) -> tuple[Path, Path]:
     return folder / "pdfs", _write_lines(target / "questions.jsonl", questions)
 
 
-def write_legalbench(data: Path, target: Path, part: str) -> tuple[Path, Path]:
-    """Write the questions of a part of LegalBench-RAG; return the whole corpus and the questions.
+def drawn_agreements(data: Path, count: int) -> list[str]:
+    """Return the merger agreements of LegalBench-RAG that come first by the hash of their names."""
+    names = [path.name for path in (data / "legalbenchrag" / "corpus" / DRAWN_PART).iterdir()]
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count]
+
+
+def write_legalbench(
+    data: Path, target: Path, part: str, *, agreements: int | None = None
+) -> tuple[Path, Path]:
+    """Write the questions of a part of LegalBench-RAG; return the corpus and the questions.
 
     The spans are written as what they quote, with where it stands as a part of its file: the
     text of a file that was read has other white space.
+
+    Args:
+        data: The evaluation sets.
+        target: Where it is written.
+        part: The part's name.
+        agreements: How many of the merger agreements are in the corpus; None for all, and the
+            corpus is not copied. All other contracts are.
     """
     folder = data / "legalbenchrag"
+    corpus = folder / "corpus" if agreements is None else target / "corpus"
+    if agreements is not None:
+        _copy_drawn(folder / "corpus", corpus, drawn_agreements(data, agreements))
     lengths: dict[str, int] = {}
     questions = []
     for number, one in enumerate(json.loads((folder / f"{part}.json").read_text())["tests"]):
+        if not all((corpus / piece["file_path"]).exists() for piece in one["snippets"]):
+            continue
         evidence = []
         for piece in one["snippets"]:
             path = piece["file_path"]
@@ -94,7 +118,15 @@ def write_legalbench(data: Path, target: Path, part: str) -> tuple[Path, Path]:
                 }
             )
         questions.append({"id": f"{part}-{number}", "question": one["query"], "evidence": evidence})
-    return folder / "corpus", _write_lines(target / f"{part}.jsonl", questions)
+    return corpus, _write_lines(target / f"{part}.jsonl", questions)
+
+
+def _copy_drawn(source: Path, target: Path, agreements: Collection[str]) -> None:
+    for file in sorted(source.rglob("*.txt")):
+        if file.parent.name != DRAWN_PART or file.name in agreements:
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def _passages(folder: Path, names: dict[str, str] | None = None) -> Iterator[Row]:

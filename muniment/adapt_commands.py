@@ -55,7 +55,7 @@ def adapt(context: click.Context, *, undo: bool) -> None:
                 "needed to tell a gain from chance. The weights stay as they are."
             )
             context.exit(ExitCode.NOT_DONE)
-        lesson = learn(questions, _ranking(house))
+        lesson = learn(questions, ranking_over(house))
         _print(lesson, len(questions))
         if not lesson.is_better:
             click.echo("That is no more than chance. The weights stay as they are.")
@@ -65,8 +65,8 @@ def adapt(context: click.Context, *, undo: bool) -> None:
     click.echo("Kept; it counts from the next start. Undo it with: muniment adapt --undo")
 
 
-def _ranking(house: House) -> Rank:
-    """Rank over every live document: two numbers come of it, and nothing of any text."""
+def ranking_over(house: House) -> Rank:
+    """Return what ranks over every live document: two numbers come of it, nothing of any text."""
     words = load_word_vectors(house.settings, house.embedder)
     everything = {
         house.catalog.access_list_of(one.document_id) for one in house.catalog.live_versions()

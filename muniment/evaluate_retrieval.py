@@ -5,7 +5,7 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,11 +18,12 @@ from corpus.access import AccessListId, Principal
 from corpus.catalog import Catalog
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.embedding import Embedder
-from corpus.index import BATCH_POINTS, Bm25Encoder, Point, open_index
+from corpus.index import Bm25Encoder, Point, VectorIndex, open_index
 from corpus.index.bm25 import PAIR_WEIGHT, IndexedText
 from corpus.kept_vectors import KeptVectors
+from corpus.vectors import FloatVector
 from corpus.word_vectors import WordVectors
-from muniment.assembly import open_house
+from muniment.assembly import House, load_embedder, load_word_vectors, open_house
 from muniment.errors import InputMissing
 from muniment.settings import Settings
 from muniment.terminal import example, print_json
@@ -133,20 +134,54 @@ def evaluate_retrieval(
     weights = replace(DEFAULT, **dict.fromkeys(without, 0.0))
     vectors = settings.data / "cache" / "vectors.db"
     options = Options(weights, half, vectors)
+    kept = _read_values(compare) if compare is not None else None
     if beir is not None and files is None:
         run = measure_passages(beir, settings, options)
     elif files is not None and questions is not None:
         run = measure_files(files, questions, settings, options, keep=keep)
     else:
         raise click.UsageError("Give --beir DIR, or --files DIR and --questions FILE.")
-    kept = _read_values(compare) if compare is not None else None
     if save is not None:
-        _file_named(save).write_text(json.dumps(run.values))
+        _save(run.values, save)
     changed = differences(run.values, kept) if kept is not None else {}
     if as_json:
         print_json(as_plain(run, changed))
     else:
         _print(run, changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """Passages with questions about them.
+
+    Attributes:
+        rows: The lines of ``corpus.jsonl``.
+        asked: Every question's text, by its name.
+        relevant: Question, then passage, then grade.
+    """
+
+    rows: list[dict[str, object]]
+    asked: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An index of passages alone, with what it takes to rank them."""
+
+    index: VectorIndex
+    embedder: Embedder
+    words: WordVectors | None
+
+    def ranker(self, options: Options) -> Ranker:
+        """Return what ranks with some options."""
+        return Ranker(
+            index=self.index,
+            embedder=self.embedder,
+            bm25=Bm25Encoder(pair_weight=options.pairs),
+            word_vectors=self.words,
+            weights=options.weights,
+        )
 
 
 def measure_passages(folder: Path, settings: Settings, options: Options) -> Run:
@@ -158,26 +193,47 @@ def measure_passages(folder: Path, settings: Settings, options: Options) -> Run:
     Raises:
         InputMissing: A file is not there or cannot be read.
     """
+    passages = read_passages(folder)
+    with indexed(passages.rows, settings, options) as there:
+        return measure_indexed(there, passages, options)
+
+
+def read_passages(folder: Path) -> Passages:
+    """Return what a folder in the layout of BEIR holds.
+
+    Raises:
+        InputMissing: A file is not there or cannot be read.
+    """
     rows = list(_json_lines(folder / "corpus.jsonl"))
     asked = {str(row["_id"]): str(row["text"]) for row in _json_lines(folder / "queries.jsonl")}
-    relevant = _relevant(folder)
-    ids = {str(uuid.uuid5(NAMESPACE, str(row["_id"]))): str(row["_id"]) for row in rows}
-    with _bench(settings, options) as (ranker, fill):
-        fill(rows)
-        found: dict[str, dict[str, float]] = {}
-        steps: dict[str, list[float]] = {}
-        for question_id in _half(sorted(relevant.keys() & asked.keys()), options.half):
-            ranked = _timed_rank(ranker, asked[question_id], frozenset({EVERYONE}), steps)
-            found[question_id] = {ids[one.chunk_id]: one.score for one in ranked}
-    chosen = {question: grades for question, grades in relevant.items() if question in found}
-    return Run(measured(chosen, found), steps, len(rows))
+    return Passages(rows, asked, _relevant(folder))
+
+
+def measure_indexed(there: Indexed, passages: Passages, options: Options) -> Run:
+    """Ask every question that something is relevant to, and measure what is found."""
+    ranker = there.ranker(options)
+    ids = {passage_id(row): str(row["_id"]) for row in passages.rows}
+    found: dict[str, dict[str, float]] = {}
+    steps: dict[str, list[float]] = {}
+    for question_id in half_of(
+        sorted(passages.relevant.keys() & passages.asked.keys()), options.half
+    ):
+        ranked = _timed_rank(ranker, passages.asked[question_id], frozenset({EVERYONE}), steps)
+        found[question_id] = {ids[one.chunk_id]: one.score for one in ranked}
+    chosen = {name: grades for name, grades in passages.relevant.items() if name in found}
+    return Run(measured(chosen, found), steps, len(passages.rows))
+
+
+def passage_id(row: dict[str, object]) -> ChunkId:
+    """Return the id under which a passage is indexed."""
+    return ChunkId(str(uuid.uuid5(NAMESPACE, str(row["_id"]))))
 
 
 @contextmanager
-def _bench(
-    settings: Settings, options: Options
-) -> Iterator[tuple[Ranker, Callable[[Sequence[dict[str, object]]], None]]]:
-    """Open an empty index with everything that ranks; yield the ranker and what fills it."""
+def indexed(
+    rows: Sequence[dict[str, object]], settings: Settings, options: Options
+) -> Iterator[Indexed]:
+    """Index passages in a folder that goes with the context."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muniment-measure-")))
         embedder = load_embedder(settings)
@@ -193,50 +249,39 @@ def _bench(
                 )
             )
         )
-        bm25 = Bm25Encoder(pair_weight=options.pairs)
-
-        def fill(rows: Sequence[dict[str, object]]) -> None:
-            known: set[str] = set()
-            for start in range(0, len(rows), BATCH_TEXTS):
-                some = rows[start : start + BATCH_TEXTS]
-                dense = vectors.embed([str(row["text"]) for row in some])
-                points = [
+        bm25, known = Bm25Encoder(), set[str]()
+        for start in range(0, len(rows), BATCH_TEXTS):
+            some = rows[start : start + BATCH_TEXTS]
+            dense = vectors.embed([str(row["text"]) for row in some])
+            index.upsert(
+                [
                     _point(row if options.headings else {**row, "title": ""}, vector, bm25, known)
                     for row, vector in zip(some, dense, strict=True)
                 ]
-                for first in range(0, len(points), BATCH_POINTS):
-                    index.upsert(points[first : first + BATCH_POINTS])
-
-        yield (
-            Ranker(
-                index=index,
-                embedder=embedder,
-                bm25=bm25,
-                word_vectors=_word_vectors(settings, embedder),
-                weights=options.weights,
-            ),
-            fill,
-        )
+            )
+        yield Indexed(index, embedder, load_word_vectors(settings, embedder))
 
 
-def _point(row: dict[str, object], dense: object, bm25: Bm25Encoder, known: set[str]) -> Point:
-    row_id, title = str(row["_id"]), str(row.get("title") or "")
+def indexed_text(row: dict[str, object], names: str = "") -> IndexedText:
+    """Return a passage as the word index reads it, under the headings in its title."""
+    title = str(row.get("title") or "")
+    headings = tuple(part.strip() for part in title.split("\u203a") if part.strip())
+    return IndexedText(str(row["text"]), headings=headings, names=names)
+
+
+def _point(row: dict[str, object], dense: FloatVector, bm25: Bm25Encoder, known: set[str]) -> Point:
     metadata = row.get("metadata")
     document = str(metadata.get("document", "")) if isinstance(metadata, dict) else ""
     first = bool(document) and document not in known
     known.add(document)
-    text = IndexedText(
-        body=str(row["text"]),
-        headings=tuple(part.strip() for part in title.split("\u203a") if part.strip()),
-        names=document if first else "",
-    )
+    own = document or str(row["_id"])
     return Point(
-        chunk_id=ChunkId(str(uuid.uuid5(NAMESPACE, row_id))),
-        document_id=DocumentId(document or row_id),
-        version_id=VersionId(document or row_id),
+        chunk_id=passage_id(row),
+        document_id=DocumentId(own),
+        version_id=VersionId(own),
         access_list=EVERYONE,
-        dense=dense,  # type: ignore[arg-type]  # a row of KeptVectors.embed
-        sparse=bm25.encode_text(text),
+        dense=dense,
+        sparse=bm25.encode_text(indexed_text(row, names=document if first else "")),
         live=True,
     )
 
@@ -264,20 +309,20 @@ def measure_files(
         data.mkdir(parents=True, exist_ok=True)
         own = settings.model_copy(update={"data": data, "model_off": True, "qdrant_url": ""})
         house = stack.enter_context(open_house(own, worker=True))
-        _bring_in(house.pipeline, house.catalog, folder)
+        bring_in(house, folder)
         evidence = _located(asked, house.catalog)
         ranker = Ranker(
             index=house.index,
             embedder=house.embedder,
             bm25=Bm25Encoder(pair_weight=options.pairs),
-            word_vectors=_word_vectors(own, house.embedder),
+            word_vectors=load_word_vectors(own, house.embedder),
             weights=options.weights,
         )
         lists = house.gate.lists_for(MEASURER)
         steps: dict[str, list[float]] = {}
         found: dict[str, list[Retrieved]] = {}
         texts = {one.question_id: one.question for one in asked}
-        for question_id in _half(sorted(evidence), options.half):
+        for question_id in half_of(sorted(evidence), options.half):
             ranked = _timed_rank(ranker, texts[question_id], lists, steps)
             found[question_id] = _retrieved(house.catalog, ranked[:DEEPEST])
         passages = house.index.count()
@@ -285,12 +330,13 @@ def measure_files(
     return Run(measured_in_files(chosen, found), steps, passages)
 
 
-def _bring_in(pipeline: object, catalog: Catalog, folder: Path) -> None:
-    names = {source.name: source for source in catalog.sources()}
-    source = names.get("measured") or catalog.add_source(
+def bring_in(house: House, folder: Path) -> None:
+    """Read a folder, as far as it has changed, into a house that was opened with a worker."""
+    source = house.catalog.add_source(
         name="measured", location=folder.resolve(), groups=frozenset(MEASURER.groups)
     )
-    pipeline.run(catalog.queue_run(source.source_id))  # type: ignore[attr-defined]
+    if house.pipeline is not None:
+        house.pipeline.run(house.catalog.queue_run(source.source_id))
 
 
 def _located(asked: Sequence[FileQuestion], catalog: Catalog) -> dict[str, tuple[Evidence, ...]]:
@@ -332,20 +378,8 @@ def _timed_rank(
     return ranked[:DEEPEST]
 
 
-def load_embedder(settings: Settings) -> Embedder:
-    """Load the embedding model that is configured."""
-    chosen = settings.embedding_folder
-    return Embedder.load(
-        cache_folder=settings.data / "cache" / "embedding",
-        model_folder=Path(chosen) if chosen else None,
-    )
-
-
-def _word_vectors(settings: Settings, embedder: Embedder) -> WordVectors | None:
-    return WordVectors.load(embedder, cache_folder=settings.data / "cache" / "embedding")
-
-
-def _half(question_ids: Sequence[str], half: int | None) -> list[str]:
+def half_of(question_ids: Sequence[str], half: int | None) -> list[str]:
+    """Return one half of some questions, by a hash of their names; all of them for None."""
     if half is None:
         return list(question_ids)
     return [one for one in question_ids if hashlib.sha256(one.encode()).digest()[0] % 2 == half]
@@ -388,6 +422,13 @@ def _file_question(row: dict[str, object]) -> FileQuestion:
 
 def _file_named(name: Path) -> Path:
     return name if name.suffix else name.with_suffix(".json")
+
+
+def _save(values: Values, name: Path) -> None:
+    try:
+        _file_named(name).write_text(json.dumps(values))
+    except OSError as error:
+        raise InputMissing(f"{_file_named(name)} cannot be written: {error.strerror}.") from error
 
 
 def _read_values(name: Path) -> Values:

@@ -31,8 +31,10 @@ from ingest.quarantine import Reason
 from ingest.settings import Limits
 from ingest.wire import Malformed, unpack, unpack_parts
 
+PREPARING_SECONDS = 600.0
+"""In which a helper has loaded a parser, however busy the machine is."""
 GRACE_SECONDS = 20.0
-"""How much later than the helper this side gives up, imports of the parsers included."""
+"""How much later than the helper this side gives up."""
 RESULT_BYTES = 768 * 1024 * 1024
 """The most that comes out of the jail for one document."""
 
@@ -206,9 +208,12 @@ def _start_helper() -> subprocess.Popen[bytes]:
 
 
 def _read_line(descriptor: int, timeout_seconds: float) -> bytes:
-    """Return the next line that is not blank; a blank one is a sign of life."""
+    """Return the next line that is not blank; a blank one is a sign of life.
+
+    The first sign says that the parser is there: a busy machine may take long to load it.
+    """
     line = b""
-    give_up_at = time.monotonic() + timeout_seconds
+    give_up_at = time.monotonic() + max(timeout_seconds, PREPARING_SECONDS)
     while not line.endswith(b"\n"):
         ready, _, _ = select.select([descriptor], [], [], max(0.0, give_up_at - time.monotonic()))
         if not ready:

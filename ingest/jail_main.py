@@ -61,6 +61,8 @@ def _serve(line: bytes, answers: BinaryIO) -> dict[str, str]:
             _prepared.add(module)
     except (ImportError, AttributeError) as error:
         return _refusal("unsupported_format", f"no parser: {type(error).__name__}")
+    answers.write(BEAT)  # from here on the document's own time runs
+    answers.flush()
     sockets = confinement.office_sockets()
     reader, writer = os.pipe()
     child = os.fork()

@@ -69,6 +69,19 @@ def test_a_parser_that_says_too_much_is_not_listened_to(
     assert reason_for(odd_jail, "word " * 100, tmp_path) is Reason.TOO_LARGE
 
 
+def test_what_a_parser_takes_to_load_is_not_the_documents_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.jail.GRACE_SECONDS", 0)
+    file = tmp_path / "order"
+    file.write_text("innocent")
+
+    with Jail({ODD: Format("odd", "tests.ingest.slow_to_start", "none")}) as jail:
+        parsed = jail.parse(file, media_type=ODD, limits=Limits(parse_seconds=5))
+
+    assert parsed.text == "innocent"
+
+
 def test_slow_pages_have_time_each(odd_jail: Jail, tmp_path: Path) -> None:
     file = tmp_path / "order"
     file.write_text("slow pages")

@@ -1,4 +1,4 @@
-"""What rights cost: recall and milliseconds under filters, many groups, many lists, revocation.
+"""What rights cost: recall under filters, many groups, many lists, revocation, locked people.
 
     python -m bench access
 
@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from argon2 import PasswordHasher
 from rich.console import Console
 from rich.table import Table
 
+from audit.log import AuditLog
 from corpus import tables
 from corpus.access import (
     AccessEntry,
@@ -36,6 +38,11 @@ from corpus.database import Database, utc_now
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.index import Point, VectorIndex, open_index
 from corpus.vectors import QuestionTerms, SparseVector, Terms
+from rag.directory import DirectorySync
+from rag.directory_book import DirectoryBook
+from rag.directory_csv import read_csv
+from rag.errors import NotSignedIn
+from rag.identity import Identity
 
 CHUNKS = 100_000
 DIMENSION = 384
@@ -47,6 +54,7 @@ GROUPS = (1, 50, 500, 2_000)
 NESTED_DEPTH = 10
 LISTS = 10_000
 REPEATS = 20
+PEOPLE = 1_000
 
 Matrix = npt.NDArray[np.float32]
 NO_WORDS = SparseVector((), ())
@@ -58,6 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         console.print(_recall(Path(folder), CHUNKS))
         console.print(_decisions(Path(folder)))
+        console.print(_directory(Path(folder)))
 
 
 def _recall(folder: Path, chunks: int) -> Table:
@@ -234,6 +243,54 @@ def _fill(catalog: Catalog, folder: Path) -> list[VersionId]:
             )
             versions.append(VersionId(version_id))
     return versions
+
+
+def _directory(folder: Path) -> Table:
+    """Bring accounts into step with a directory of many people, and lock one of them."""
+    table = Table(title=f"a directory of {PEOPLE:,} people in {PEOPLE // 10:,} groups")
+    for heading in ("what", "seconds", "CPU ms"):
+        table.add_column(heading, justify="right" if heading != "what" else "left")
+    site = folder / "directory"
+    site.mkdir()
+    _write_directory(site, locked="")
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with (
+        closing(Identity.open(f"sqlite:///{site}/service.db", hasher=hasher)) as identity,
+        closing(Catalog.open(f"sqlite:///{site}/catalog.db")) as catalog,
+        closing(AuditLog.open(site / "audit")) as record,
+    ):
+        sync = DirectorySync(identity, DirectoryBook(identity.store), catalog, record)
+
+        def step() -> None:
+            sync.apply("csv", read_csv(site), actor="bench")
+
+        table.add_row("the first round, which makes the accounts", *_once(step))
+        table.add_row("a round in which nothing changed", *_once(step))
+        token = identity.open_session_for("p7")
+        _write_directory(site, locked="p7")
+        table.add_row("a round that locks one person, to the first refusal", *_once(step))
+        try:
+            identity.principal_of(token)
+        except NotSignedIn:
+            return table
+    sys.exit("A locked person was not refused.")
+
+
+def _write_directory(folder: Path, *, locked: str) -> None:
+    people = [f"p{number}" for number in range(PEOPLE)]
+    rows = ["name,active", *(f"{name},{'no' if name == locked else 'yes'}" for name in people)]
+    (folder / "people.csv").write_text("\n".join(rows))
+    groups = [f"g{number}" for number in range(PEOPLE // 10)]
+    (folder / "groups.csv").write_text("\n".join(["name", *groups]))
+    members = [f"{groups[place % len(groups)]},{name}" for place, name in enumerate(people)]
+    (folder / "members.csv").write_text("\n".join(["group,member", *members]))
+
+
+def _once(run: Callable[[], None]) -> tuple[str, str]:
+    started, cpu = time.perf_counter(), time.process_time()
+    run()
+    spent = (time.process_time() - cpu) * 1_000
+    return f"{time.perf_counter() - started:.2f}", f"{spent:.0f}"
 
 
 def _first(catalog: Catalog, person: Principal) -> None:

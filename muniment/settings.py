@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         "", description="TOML file of how an LDAP directory is read, with its password."
     )
     directory_seconds: int = Field(
-        60, ge=10, description="How often the service brings itself into step with the directory."
+        30, ge=10, description="How often the service brings itself into step with the directory."
     )
     directory_percent: int = Field(
         20,

@@ -26,6 +26,7 @@ import rag.service_parts
 from corpus import tables
 from corpus.access import AuthorizedChunk, AuthorizedVersion, Effect, Gate, Named
 from corpus.admission import Asker, asker_of
+from corpus.documents import VersionId
 from corpus.index import filters
 from corpus.permissions import Decisions, Permissions
 from corpus.versions import Texts
@@ -215,9 +216,11 @@ def without_the_version_in_the_key_of_texts(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_version_in_the_key_of_pictures(patch: pytest.MonkeyPatch) -> None:
-    real = PageImages.picture
+    real, any_one = PageImages.picture, VersionId("")
     patch.setattr(
-        PageImages, "picture", lambda self, _version, *more, **how: real(self, "", *more, **how)
+        PageImages,
+        "picture",
+        lambda self, _version, *more, **how: real(self, any_one, *more, **how),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ def test_the_service_is_told_where_an_attempt_comes_from() -> None:
     assert [one["address"] for one in given] == ["192.0.2.7"]
 
 
-def leave(reply: httpx.Response) -> httpx.Response:
+def leave(reply: httpx.Response) -> Any:
     browser = page_over(lambda _: reply)
     browser.cookies.set("muniment_session", "a token")
     return browser.post("/sign-out")

@@ -20,6 +20,9 @@ SAME_LINE_OVERLAP = 0.5
 """Two boxes stand on one line when they share at least this part of the lower one's height."""
 SAME_LINE_MIDDLES = 0.35
 """And when their middles are no further apart than this part of the higher one's height."""
+SAME_LINE_GAP = 4.0
+"""And when what is between them is no wider than so many times that height: words of other
+columns may stand there."""
 
 
 class BlockKind(StrEnum):
@@ -279,7 +282,9 @@ def page_of(pages: Sequence[Page], offset: int) -> int | None:
 
 
 def line_boxes(words: Iterable[Word], start: int, end: int) -> list[Box]:
-    """Return the boxes that mark a span: one rectangle per line per page, in reading order.
+    """Return the boxes that mark a span: a rectangle for each line, or each part of a line.
+
+    They stand in reading order.
 
     Args:
         words: Words of the version, in text order.
@@ -305,7 +310,11 @@ def _continues_line(line: Box, box: Box) -> bool:
     lower = min(line.y1 - line.y0, box.y1 - box.y0)
     higher = max(line.y1 - line.y0, box.y1 - box.y0)
     apart = abs(line.y0 + line.y1 - box.y0 - box.y1) / 2
-    return shared >= SAME_LINE_OVERLAP * lower and apart <= SAME_LINE_MIDDLES * higher
+    return (
+        shared >= SAME_LINE_OVERLAP * lower
+        and apart <= SAME_LINE_MIDDLES * higher
+        and box.x0 - line.x1 <= SAME_LINE_GAP * higher
+    )
 
 
 def _union(first: Box, second: Box) -> Box:

@@ -67,6 +67,12 @@ def test_a_small_mark_beside_a_word_stands_in_its_line() -> None:
     assert line_boxes(words, 0, 4) == [Box(0, 10, 20, 43, 31)]
 
 
+def test_what_stands_between_two_columns_of_a_line_is_not_marked() -> None:
+    words = [Word(0, 3, 0, 10, 20, 40, 30), Word(4, 7, 0, 200, 20, 240, 30)]
+
+    assert line_boxes(words, 0, 7) == [Box(0, 10, 20, 40, 30), Box(0, 200, 20, 240, 30)]
+
+
 def test_a_span_without_words_has_no_boxes() -> None:
     assert line_boxes([Word(0, 3, 0, 10, 20, 40, 30)], 3, 4) == []
 

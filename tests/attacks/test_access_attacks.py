@@ -2,20 +2,36 @@
 
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
+from starlette.testclient import WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
 
 from corpus.access import Effect
+from corpus.documents import Block, BlockKind, Chunk, ParsedDocument
 from ingest.worker import Worker
 from muniment.model_server import command_of, plan_model, variables_of
 from muniment.settings import load_settings
 from rag.generation import ModelServer
-from tests.attacks.probes import CANARY, OPEN, SECRET, enter, furnish, revoke, version_of
-from tests.attacks.world import LEVELS, World, canary_of, named, text_of
+from tests.attacks.probes import (
+    CANARY,
+    OPEN,
+    SECRET,
+    enter,
+    finish,
+    furnish,
+    revoke,
+    start_draft,
+    version_of,
+)
+from tests.attacks.world import PASSWORD, World, canary_of, named, text_of
+from tests.ui.over_service import page_over
 
 UNIQUE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIMINGS = re.compile(r'"timings":\{[^}]*\}')
@@ -214,24 +230,6 @@ def test_a07_no_route_takes_a_child_under_a_parent(world: World) -> None:
     assert nested == set()
 
 
-def test_a26_what_the_model_server_keeps_of_a_prompt_serves_nobody_else(world: World) -> None:
-    furnish(world)
-    sent = []
-    for _ in range(2):
-        model = Obedient("nothing")
-        transport = httpx.MockTransport(model)
-        world.assistant._model = ModelServer(url="http://model", name="m", transport=transport)
-        for person in ("alice", "bob", "alice"):
-            turn = world.post(person, "/v1/ask", {"question": "When does the project close?"})
-            finished(world, person, turn.json()["turn_id"])
-        sent.append([one["cache_salt"] for one in model.asked if one.get("stream")])
-
-    (alice, bob, again), (later, *_) = sent
-    assert alice == again
-    assert len({alice, bob, later}) == 3
-    assert all(len(salt) == 64 and "alice" not in salt for salt in (alice, bob, later))
-
-
 def test_a27_an_id_that_the_caller_chose_is_no_key_to_anything(world: World) -> None:
     furnish(world)
     chosen = {"X-Request-Id": "one", "Idempotency-Key": "one", "If-None-Match": "*"}
@@ -259,6 +257,55 @@ def test_a34_a_foreign_host_name_is_turned_away(world: World, host: str) -> None
     assert reply.status_code in {400, 403, 421}
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("Host", "evil.example"), ("Origin", "https://evil.example"), ("Origin", "null")],
+)
+def test_a34_no_foreign_site_opens_the_pages_socket(world: World, header: str, value: str) -> None:
+    page, _ = page_over(world.app)
+    ours = {"Host": "localhost", "Cookie": f"muniment_session={world.tokens['alice']}"}
+    with page.websocket_connect("/_stcore/stream", headers=ours | {"Origin": "http://localhost"}):
+        pass
+
+    with (
+        pytest.raises((WebSocketDenialResponse, WebSocketDisconnect)),
+        page.websocket_connect("/_stcore/stream", headers=ours | {header: value}),
+    ):
+        pass
+
+
+def test_a25_no_browser_and_no_proxy_keeps_what_somebody_read(world: World) -> None:
+    version_id = version_of(world, furnish(world))
+    turn = world.ask("alice")
+    page, _ = page_over(world.app)
+    page.cookies.set("muniment_session", world.tokens["alice"])
+
+    replies = [
+        world.get("alice", "/v1/documents"),
+        world.get("alice", f"/v1/versions/{version_id}/passage", start=0, end=5),
+        world.get("alice", f"/v1/versions/{version_id}/original"),
+        world.get("alice", f"/v1/conversations/{turn['conversation_id']}/export"),
+        page.get(f"/original/{version_id}"),
+        page.get(f"/conversation/{turn['conversation_id']}/markdown"),
+        page.get("/library"),
+    ]
+
+    assert [one.status_code for one in replies] == [200] * len(replies)
+    assert {one.headers["cache-control"] for one in replies} == {"no-store"}
+
+
+def test_a25_going_back_after_signing_out_shows_nothing(world: World) -> None:
+    version_id = version_of(world, furnish(world))
+    page, _ = page_over(world.app)
+    page.cookies.set("muniment_session", world.tokens["alice"])
+    assert CANARY in page.get(f"/original/{version_id}").text
+    page.post("/sign-out", headers={"Origin": "http://localhost"})
+
+    page.cookies.set("muniment_session", world.tokens["alice"])
+
+    assert page.get(f"/original/{version_id}").status_code in {303, 401}
+
+
 def test_a36_an_unknown_name_is_refused_like_a_wrong_password(world: World) -> None:
     tries = [
         world.client.post("/v1/session", json={"name": name, "password": "wrong wrong wrong"})
@@ -269,11 +316,136 @@ def test_a36_an_unknown_name_is_refused_like_a_wrong_password(world: World) -> N
     assert tries[0].content == tries[1].content
 
 
+def test_a36_an_unknown_name_costs_the_same_hash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    real = PasswordHasher.verify
+
+    def verify(self: PasswordHasher, kept: str, password: str) -> bool:
+        hashed.append(kept.rpartition("$")[0].rpartition("$")[0])
+        return real(self, kept, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    world.identity.disable_account("carol", by="the directory")
+    for name in ("alice", "nobody", "carol"):
+        given = {"name": name, "password": "wrong wrong wrong"}
+        assert world.client.post("/v1/session", json=given).status_code == 401
+
+    assert len(hashed) == 3
+    assert len(set(hashed)) == 1  # the same parameters of argon2id
+
+
+def test_a36_guessing_from_elsewhere_keeps_nobody_out(world: World) -> None:
+    guess = {"name": "alice", "password": "wrong wrong wrong", "address": "203.0.113.9"}
+    tried = [world.client.post("/v1/session", json=guess).status_code for _ in range(6)]
+
+    right = {"name": "alice", "password": PASSWORD, "address": "192.0.2.7"}
+
+    assert tried == [401] * 5 + [429]
+    assert world.client.post("/v1/session", json=right).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-User", "X_Forwarded_User", "Remote-User"])
 def test_a37_a_header_is_nobody(world: World, header: str) -> None:
     furnish(world)
 
     assert world.client.get("/v1/documents", headers={header: "alice"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-User": "alice", "X-Forwarded-For": "127.0.0.1"},
+        {"x-FORWARDED-user": "alice", "X_Forwarded_User": "alice"},
+        {"Remote-User": "alice", "X-Remote-User": "alice", "Authorization": "Basic YWxpY2U6"},
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("path", ["/library", "/_stcore/agent", "/_stcore/stream"])
+def test_a37_the_page_takes_no_header_for_a_person(
+    world: World, path: str, headers: dict[str, str]
+) -> None:
+    page, _ = page_over(world.app)
+
+    assert page.get(path, headers=headers).status_code in {303, 401, 404}
+
+
+def test_a43_a_question_that_waits_is_answered_by_the_rights_of_its_turn(world: World) -> None:
+    model, first = start_draft(world)
+    waiting = world.post("alice", "/v1/ask", {"question": "When does the project close now?"})
+
+    revoke(world)
+    model.go_on.set()
+
+    finish(world, first)
+    assert CANARY not in finish(world, waiting.json()).text
+
+
+def test_a43_rights_lost_while_an_edition_is_brought_in_count_for_it(world: World) -> None:
+    furnish(world)
+    text = text_of(SECRET, edition=2)
+    staged = world.catalog.stage_version(
+        source_id=world.source.source_id,
+        path=SECRET,
+        original=world.originals.keep(text.encode()),
+        media_type="text/plain",
+        parsed=ParsedDocument(text, (Block(0, len(text), BlockKind.PARAGRAPH),)),
+        chunks=[Chunk(0, 0, len(text))],
+        size=len(text),
+        modified_ns=0,
+    )
+    world.pipeline._index_again(staged.version_id)
+    enter(world, "fin/", Effect.DENY, "alice")
+
+    for superseded in world.catalog.publish(staged.version_id):
+        world.index.remove_version(superseded)
+    world.index.make_live(staged.version_id)
+
+    assert CANARY not in world.search("alice").text
+    assert world.get("alice", f"/v1/versions/{staged.version_id}/original").status_code == 404
+
+
+def test_a43_an_index_from_a_backup_gives_nothing_back(world: World, tmp_path: Path) -> None:
+    furnish(world)
+    world.close()
+    shutil.copytree(world.folder / "index", tmp_path / "backup")
+    world._open()
+    world.catalog.add_entry(
+        source_id=world.source.source_id,
+        path="fin/",
+        effect=Effect.DENY,
+        principal=named("alice"),
+    )
+    world.pipeline.apply_access()
+    world.close()
+    shutil.rmtree(world.folder / "index")
+    shutil.copytree(tmp_path / "backup", world.folder / "index")
+
+    world._open()
+
+    assert CANARY not in world.search("alice").text
+    assert CANARY not in str(world.ask("alice")["answer"])
+
+
+def test_a44_every_part_of_a_question_is_searched_within_ones_own_rights(world: World) -> None:
+    furnish(world)
+    asked: list[frozenset[int]] = []
+    real = world.index.rankings
+
+    def rankings(**more: Any) -> Any:
+        asked.append(frozenset(more["access_lists"]))
+        return real(**more)
+
+    world.index.rankings = rankings  # type: ignore[method-assign]
+    question = f"When does the project close? And what does {SECRET} say of {CANARY}?"
+    turn = world.ask("bob", question)
+    world.ask("bob", "And who agreed to it?", turn["conversation_id"])
+
+    permitted = frozenset(world.catalog.admitting_lists(world.principal("bob")))
+    assert len(asked) >= 3
+    assert set(asked) == {permitted}
+    assert CANARY not in str(turn["answer"]["passages"])
 
 
 def test_a43_the_idle_worker_tells_the_index_what_changed(world: World) -> None:
@@ -365,23 +537,3 @@ def test_the_secret_of_these_tests_can_be_found_by_those_who_may(world: World) -
 
     assert CANARY in world.search("alice").text
     assert canary_of(SECRET) != canary_of(OPEN)
-
-
-def test_everything_shown_and_handed_out_carries_the_highest_marking(world: World) -> None:
-    version_id = version_of(world, furnish(world))
-    world.catalog.set_clearance(named("alice"), LEVELS[1])
-    world.catalog.set_marking_rules(
-        world.source.source_id, {"fin/*": LEVELS[1], "open/*": LEVELS[0]}
-    )
-    world.pipeline.apply_access()
-    place = f"/v1/versions/{version_id}"
-
-    turn = world.ask("alice")
-    export = world.get("alice", f"/v1/conversations/{turn['conversation_id']}/export").text
-
-    assert turn["answer"]["marking"] == LEVELS[1]
-    assert world.search("alice").json()["marking"] == LEVELS[1]
-    assert export.replace("\\", "").startswith(f"**{LEVELS[1]}**")
-    original = world.get("alice", f"{place}/original")
-    assert original.headers["x-muniment-marking"] == LEVELS[1]
-    assert world.get("alice", f"{place}/passage", start=0, end=5).json()["marking"] == LEVELS[1]

@@ -16,6 +16,7 @@ FORBIDDEN_PYTHON = {
     "map tiles": r"st\.(map|pydeck_chart)",
     "markdown": r"\b\w+\.(markdown|write|write_stream|chat_message|latex)\(",
     "media without a session": r"st\.(image|pdf|video|audio|download_button)\(",
+    "answers kept for more than one person": r"\bcache_(data|resource)\b",
     "a session kept by Streamlit": r"st\.(login|user)\b",
 }
 FORBIDDEN_SCRIPT = {

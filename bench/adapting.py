@@ -44,21 +44,16 @@ console = Console(highlight=False, width=120)
 def main() -> None:
     """Learn on both collections and print what was learned, and what it gains."""
     settings = load_settings()
-    table = Table(
-        "Collection", "Asked of itself", "Meaning", "Word by word", "As shipped", "Learned",
-        "Gain on the other half", "Kept", title="muniment adapt",
-    )  # fmt: skip
-    _add_samples(table, settings)
+    _samples(settings)
     data = sets.data_folder()
     if data is None:
         console.print("ObliQA is left out: MUNIMENT_EVAL_DATA names no folder.")
     else:
         with tempfile.TemporaryDirectory(prefix="muniment-bench-") as folder:
-            _add_obliqa(table, settings, read_passages(sets.write_obliqa(data, Path(folder))))
-    console.print(table)
+            _obliqa(settings, read_passages(sets.write_obliqa(data, Path(folder))))
 
 
-def _add_samples(table: Table, settings: Settings) -> None:
+def _samples(settings: Settings) -> None:
     folder = CHECKOUT / "samples" / "documents"
     keep = settings.data / "cache" / "evaluation" / "samples"
     keep.mkdir(parents=True, exist_ok=True)
@@ -68,15 +63,15 @@ def _add_samples(table: Table, settings: Settings) -> None:
         versions = sorted(house.catalog.live_versions(), key=lambda one: one.version_id)
         asked = self_questions(house.catalog.chunks_of(one.version_id) for one in versions)
         lesson = learn(asked, ranking_over(house)) if len(asked) >= FEWEST_QUESTIONS else None
-    _add(table, "samples", len(asked), lesson)
+    _print("samples", len(asked), lesson)
 
 
-def _add_obliqa(table: Table, settings: Settings, passages: Passages) -> None:
+def _obliqa(settings: Settings, passages: Passages) -> None:
     options = Options(DEFAULT, None, settings.data / "cache" / "vectors.db")
     with indexed(passages.rows, settings, options) as there:
         asked = self_questions(iter(list(_documents(passages))))
         lesson = learn(asked, lambda weights, text: _ranked(there, weights, text, options))
-        _add(table, "ObliQA's passages", len(asked), lesson)
+        _print("ObliQA's passages", len(asked), lesson)
         if lesson.weights == DEFAULT:
             return
         learned = Options(lesson.weights, options.half, options.vectors)
@@ -118,12 +113,15 @@ def _ranked(there: Indexed, weights: Weights, text: str, options: Options) -> li
     return [one.chunk_id for one in ranker.rank(text, access_lists={EVERYONE})]
 
 
-def _add(table: Table, name: str, questions: int, lesson: Lesson | None) -> None:
+def _print(name: str, questions: int, lesson: Lesson | None) -> None:
     if lesson is None:
-        table.add_row(name, f"{questions}, too few")
+        console.print(f"{name}: {questions} questions asked of itself, too few to learn from")
         return
+    table = Table(
+        "Asked of itself", "Meaning", "Word by word", "As shipped", "Learned",
+        "Gain on the other half", "Kept", title=f"muniment adapt: {name}",
+    )  # fmt: skip
     table.add_row(
-        name,
         str(questions),
         f"{lesson.weights.dense:.1f}",
         f"{lesson.weights.closeness:.1f}",
@@ -132,3 +130,4 @@ def _add(table: Table, name: str, questions: int, lesson: Lesson | None) -> None
         f"{lesson.gain.mean:+.3f} ({lesson.gain.low:+.3f} to {lesson.gain.high:+.3f})",
         "yes" if lesson.is_better else "no",
     )
+    console.print(table)

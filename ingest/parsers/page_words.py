@@ -406,7 +406,9 @@ class _Reader:
         drawn = {item: _drawn(item) for item in set(objects) if item}
         if not any(drawn.values()):
             return np.zeros(0, dtype=np.uint8)
-        return np.array([drawn.get(item, PAINTED) for item in objects], dtype=np.uint8)
+        return np.array(
+            [drawn.get(item, PAINTED) if item else PAINTED for item in objects], dtype=np.uint8
+        )
 
     def _size(self, place: int, item: int | None, height: float) -> float:
         size = float(raw.FPDFText_GetFontSize(self._text_page, place))

@@ -1,6 +1,6 @@
 """What a run has still to do, and which known files it has seen: both may be a million."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sql
@@ -104,6 +104,15 @@ class Plans(Part):
                 .values(seen_in=sequence)
             )
             return int(done.rowcount)
+
+    def paths_holding(self, source_id: SourceId, mark: str) -> Iterator[str]:
+        """Yield the known paths of a source in which a mark stands, one by one."""
+        known = tables.known_file
+        path = sql.type_coerce(known.c.path, sql.Text)
+        holding = path.contains(tables.escape_path(mark), autoescape=True)
+        query = sql.select(known.c.path).where(known.c.source_id == source_id, holding)
+        with self._database.reading() as connection:
+            yield from connection.scalars(query)
 
     def plan_files(self, run_id: RunId, files: Sequence[PlannedFile]) -> None:
         """Put files on the list of what a run has to read; one that stands there stays."""

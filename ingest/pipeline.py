@@ -37,7 +37,7 @@ from ingest.errors import (
     SourceAsks,
     StorageFailed,
 )
-from ingest.parts import PART_MARK
+from ingest.parts import PART_MARK, listed_path
 from ingest.places import Places
 from ingest.quarantine import Reason
 from ingest.rights import refresh
@@ -376,6 +376,7 @@ class _Sync:
         )
         self._rules = Rules(intake.include, intake.exclude, intake.maximum_bytes)
         self._empty = True
+        self._containers: set[str] = set()
 
     def go(self, jobs: Jobs) -> Report:
         with self._steps.timed("list"):
@@ -417,6 +418,10 @@ class _Sync:
         listed = 0
         if "only-quarantined" in self._options:
             return self._plan_quarantined()
+        source_id = self._source.source_id
+        self._containers = {
+            listed_path(path) for path in self._catalog.paths_holding(source_id, PART_MARK)
+        }
         everything = (self._rules.apply(item) for item in self._place.walk())
         for batch in _batches(everything, LISTED_AT_ONCE):
             if self._stopped():
@@ -490,6 +495,8 @@ class _Sync:
 
     def _keep_parts(self, path: str) -> None:
         """What lies in a container that has not changed is there as well."""
+        if path not in self._containers:
+            return
         parts = self._catalog.note_seen_below(
             self._source.source_id, self._run_id, path + PART_MARK
         )

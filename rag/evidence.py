@@ -26,13 +26,13 @@ bits."""
 
 COVERAGE_WEIGHT = 0.3
 """Weight of the shared terms beside the similarity, which counts 1."""
-JUDGED_WEIGHT = 0.6
+JUDGED_WEIGHT = 1.2
 """Weight of the judge's finding that the sentence answers. Both were chosen on the development
 questions, see `docs/quality.md`."""
 JUDGED = 4
 """Sentences that the judge reads: those that speak best to the question without it."""
 HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT
-SUFFICIENT_SCORE = 0.83
+SUFFICIENT_SCORE = 0.92
 """The best sentence must reach this for a question to be answered."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from rag.evidence import (
     JUDGED,
+    SUFFICIENT_SCORE,
     Evidence,
     EvidenceFinder,
     is_sufficient,
@@ -118,8 +119,8 @@ def test_no_passages_are_no_evidence() -> None:
 
 
 def test_weak_evidence_does_not_suffice() -> None:
-    assert is_sufficient([evidence(0.9)])
-    assert not is_sufficient([evidence(0.3)])
+    assert is_sufficient([evidence(SUFFICIENT_SCORE)])
+    assert not is_sufficient([evidence(SUFFICIENT_SCORE - 0.01)])
 
 
 def test_only_sentences_nearly_as_good_as_the_best_are_quoted() -> None:

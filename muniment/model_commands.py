@@ -18,7 +18,7 @@ from muniment.settings import CHECKOUT, Settings
 from muniment.stores import open_record
 from muniment.terminal import example, operator, print_json
 from rag.generation import ModelServer
-from rag.profiles import NAMES, Finding, Profile, keep_profile, probe, read_items
+from rag.profiles import Finding, Profile, keep_profile, probe, read_items
 from rag.rewording import probe_rewording
 
 ITEMS = CHECKOUT / "samples" / "claims"
@@ -112,7 +112,13 @@ def _print(name: str, profile: Profile, findings: list[Finding]) -> None:
 
 
 def _named(profile: Profile) -> str:
-    return ", ".join(name for name, field in NAMES.items() if getattr(profile, field)) or "none"
+    has = {
+        "cites": profile.cites,
+        "form": profile.keeps_form,
+        "judge": profile.judges,
+        "reword": profile.rewords,
+    }
+    return ", ".join(name for name, deserved in has.items() if deserved) or "none"
 
 
 def _plain(findings: list[Finding]) -> list[dict[str, object]]:

@@ -9,7 +9,6 @@ import pytest
 from rag.generation import ModelServer
 from rag.rewording import TRIED, Rewriter, asks_the_same, probe_rewording
 
-BEFORE = "How long are visitor records kept?"
 QUESTION = "And who may destroy them?"
 TOGETHER = "How long are visitor records kept: And who may destroy them?"
 WHOLE = "Who may destroy visitor records?"

@@ -136,9 +136,7 @@ def open_house(
         catalog = stack.enter_context(closing(open_catalog(settings)))
         record = stack.enter_context(_record(settings, serves_questions=serves_questions))
         identity = stack.enter_context(closing(open_identity(settings)))
-        conversations = stack.enter_context(
-            closing(Conversations.open(settings.service_database_url, clock=utc_now))
-        )
+        conversations = stack.enter_context(_conversations(settings))
         embedder = load_embedder(settings)
         index = stack.enter_context(closing(_open_index(settings, embedder)))
         stack.callback(index.flush)
@@ -181,6 +179,10 @@ def open_house(
             assistant=assistant,
             pipeline=pipeline,
         )
+
+
+def _conversations(settings: Settings) -> closing[Conversations]:
+    return closing(Conversations.open(settings.service_database_url, clock=utc_now))
 
 
 def _record(settings: Settings, *, serves_questions: bool) -> closing[AuditLog]:

@@ -107,7 +107,17 @@ def create_service(
         redoc_url=None,
         responses={status: _documented(status) for status in REFUSALS},
     )
-    app.state.running = Running(
+    app.state.running = _running(parts, answering)
+    install_problems(app)
+    for module in ROUTES:
+        app.include_router(module.router)
+    require_rules(app)
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload)
+    return app
+
+
+def _running(parts: ServiceParts, answering: Answering) -> Running:
+    return Running(
         parts=parts,
         answering=answering,
         pictures=PageImages(),
@@ -118,12 +128,6 @@ def create_service(
         factors=SecondFactors(parts.identity, clock=parts.clock),
         set_up=SetUp(parts.identity, clock=parts.clock),
     )
-    install_problems(app)
-    for module in ROUTES:
-        app.include_router(module.router)
-    require_rules(app)
-    app.add_middleware(Guard, allowed_hosts=allowed_hosts, largest_upload=parts.largest_upload)
-    return app
 
 
 def require_rules(app: FastAPI) -> None:

@@ -47,7 +47,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",
     "STREAMLIT_SERVER_HEADLESS": "true",
     "STREAMLIT_CLIENT_SHOW_ERROR_LINKS": "false",
-    "UNSTRUCTURED_DISABLE_NOTICE": "true",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",  # and nothing else
     # Not telemetry: forking after tokenizer threads have started prints a warning and may hang.
     "TOKENIZERS_PARALLELISM": "false",
 }

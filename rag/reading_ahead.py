@@ -71,20 +71,24 @@ class ReadingAhead:
         live = {version.version_id for version in self._catalog.live_versions()}
         for gone in self._known.keys() - live:
             self._forget(self._known.pop(gone))
-        return sum(self._read_version(one) for one in sorted(live - self._known.keys()))
+        room = self._most - sum(map(len, self._known.values()))
+        read = 0
+        for version_id in sorted(live - self._known.keys()):
+            if read >= room or self._ended.is_set():
+                break
+            read += self._read_version(version_id)
+        return read
 
     def _read_version(self, version_id: VersionId) -> int:
-        known = sum(map(len, self._known.values()))
-        if known >= self._most or self._ended.is_set():
-            return 0
         try:
             chunks = self._catalog.chunks_of(version_id)
         except CorpusError:
             return 0  # it was withdrawn a moment ago
         for start in range(0, len(chunks), CHUNKS_AT_ONCE):
-            while not self._is_idle():
-                if self._ended.wait(PAUSE_SECONDS):
-                    return 0
+            while not self._ended.is_set() and not self._is_idle():
+                self._ended.wait(PAUSE_SECONDS)
+            if self._ended.is_set():
+                return 0
             self._read(chunks[start : start + CHUNKS_AT_ONCE])
         self._known[version_id] = [chunk.chunk_id for chunk in chunks]
         return len(chunks)

@@ -8,7 +8,7 @@ import pytest
 from bench.desk import Desk, opened
 from corpus.access import UncheckedChunk
 from corpus.documents import ChunkId
-from rag.reading_ahead import ReadingAhead
+from rag.reading_ahead import CHUNKS_AT_ONCE, ReadingAhead
 
 
 class Reader:
@@ -90,6 +90,26 @@ def test_it_waits_while_somebody_is_answered(site: Desk) -> None:
     ReadingAhead(site.catalog, read=reader, forget=reader.forget, is_idle=is_idle).look()
 
     assert seen == [0, 0, 0, 1]
+
+
+def test_it_ends_within_a_long_document_too(site: Desk, tmp_path: Path) -> None:
+    sections = (f"## Part {number}\n\n" + f"Rule {number} holds. " * 80 for number in range(20))
+    (tmp_path / "annex.md").write_text("# Annex\n\n" + "\n\n".join(sections))
+    site.read_again()
+    reader = Reader()
+
+    def read(chunks: Sequence[UncheckedChunk]) -> None:
+        reader(chunks)
+        if len(chunks) == CHUNKS_AT_ONCE:  # of the long one
+            ahead.close()
+
+    ahead = ReadingAhead(site.catalog, read=read, forget=reader.forget, is_idle=lambda: True)
+    ahead.look()
+
+    of_all = [site.catalog.chunks_of(one.version_id) for one in site.catalog.live_versions()]
+    longest = {chunk.chunk_id for chunk in max(of_all, key=len)}
+    assert len(longest) > CHUNKS_AT_ONCE
+    assert len(longest.intersection(reader.read)) == CHUNKS_AT_ONCE
 
 
 def test_it_ends_when_it_is_told_to(site: Desk) -> None:

@@ -66,14 +66,19 @@ def test_the_line_that_opens_a_list_lends_its_words_to_the_items(passages: Passa
     assert all(each.coverage > 0 for each in found if "27" in each.text)
 
 
-def test_a_passage_is_embedded_once_and_speaks_alike_ever_after(passages: Passages) -> None:
-    embedded: list[str] = []
+def remembering(embedded: list[str]) -> EvidenceFinder:
+    """A finder of which is kept what it has embedded."""
 
-    def count(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def remember(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         embedded.extend(texts)
         return embed(texts)
 
-    finder = EvidenceFinder(count)
+    return EvidenceFinder(remember)
+
+
+def test_a_passage_is_embedded_once_and_speaks_alike_ever_after(passages: Passages) -> None:
+    embedded: list[str] = []
+    finder = remembering(embedded)
     chunks = passages("Five days of leave may be carried over.", "Mileage is paid for a car.")
     before = finder.find("Is mileage paid?", chunks[:1])
 
@@ -137,12 +142,7 @@ def test_a_match_stays_between_0_and_1() -> None:
 
 def test_what_was_read_ahead_is_not_embedded_when_it_is_asked_about(passages: Passages) -> None:
     embedded: list[str] = []
-
-    def count(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        embedded.extend(texts)
-        return embed(texts)
-
-    finder = EvidenceFinder(count)
+    finder = remembering(embedded)
     chunks = passages("Five days of leave may be carried over.", "Mileage is paid for a car.")
     finder.read_ahead([each.found for each in chunks])
     embedded.clear()

@@ -334,17 +334,7 @@ def a43_what_was_withdrawn_is_nobodys_at_once(world: World) -> None:
 
 def a43_an_edition_that_is_being_brought_in_is_nobodys_yet(world: World) -> None:
     furnish(world)
-    text = text_of(SECRET, edition=2)
-    staged = world.catalog.stage_version(
-        source_id=world.source.source_id,
-        path=SECRET,
-        original=world.originals.keep(text.encode()),
-        media_type="text/plain",
-        parsed=ParsedDocument(text, (Block(0, len(text), BlockKind.PARAGRAPH),)),
-        chunks=[Chunk(0, 0, len(text))],
-        size=1,
-        modified_ns=0,
-    )
+    staged = world.stage(SECRET, edition=2)
 
     place = f"/v1/versions/{staged.version_id}/original"
     assert world.get("alice", place).status_code == 404

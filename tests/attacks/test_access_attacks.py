@@ -14,7 +14,6 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from corpus.access import Effect
-from corpus.documents import Block, BlockKind, Chunk, ParsedDocument
 from ingest.worker import Worker
 from muniment.model_server import command_of, plan_model, variables_of
 from muniment.settings import load_settings
@@ -384,17 +383,7 @@ def test_a43_a_question_that_waits_is_answered_by_the_rights_of_its_turn(world: 
 
 def test_a43_rights_lost_while_an_edition_is_brought_in_count_for_it(world: World) -> None:
     furnish(world)
-    text = text_of(SECRET, edition=2)
-    staged = world.catalog.stage_version(
-        source_id=world.source.source_id,
-        path=SECRET,
-        original=world.originals.keep(text.encode()),
-        media_type="text/plain",
-        parsed=ParsedDocument(text, (Block(0, len(text), BlockKind.PARAGRAPH),)),
-        chunks=[Chunk(0, 0, len(text))],
-        size=len(text),
-        modified_ns=0,
-    )
+    staged = world.stage(SECRET, edition=2)
     world.pipeline._index_again(staged.version_id)
     enter(world, "fin/", Effect.DENY, "alice")
 

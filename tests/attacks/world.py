@@ -23,6 +23,7 @@ from corpus.documents import Block, BlockKind, Chunk, ParsedDocument
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, FloatMatrix, FloatVector, open_index
 from corpus.originals import Originals
+from corpus.records import Staged
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings
 from rag.assistant import Assistant
@@ -214,6 +215,20 @@ class World:
             time.sleep(0.002)
             turn = self.get(person, f"/v1/turns/{turn['turn_id']}").json()
         return turn
+
+    def stage(self, path: str, *, edition: int) -> Staged:
+        """Bring an edition in, up to the moment before it is indexed."""
+        text = text_of(path, edition=edition)
+        return self.catalog.stage_version(
+            source_id=self.source.source_id,
+            path=path,
+            original=self.originals.keep(text.encode()),
+            media_type="text/plain",
+            parsed=ParsedDocument(text, (Block(0, len(text), BlockKind.PARAGRAPH),)),
+            chunks=[Chunk(0, 0, len(text))],
+            size=len(text),
+            modified_ns=0,
+        )
 
     def search(self, person: str, question: str = QUESTION) -> Any:
         return self.post(person, "/v1/search", {"question": question, "limit": 50})

@@ -3,6 +3,7 @@
 import posixpath
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import fsspec
@@ -21,6 +22,8 @@ _SSH = ("sftp://", "ssh://")
 _WEBDAV = ("webdav+https://", "webdav+http://")
 _REFUSALS = frozenset({"AuthenticationException", "LogonFailure"})
 _UNAUTHORISED = frozenset({401, 403})
+_ANSWERS_WITHIN = 60.0
+"""Seconds an SSH server may take over one answer; the library itself would wait for ever."""
 
 
 class Remote:
@@ -42,6 +45,10 @@ class Remote:
         self._url = url
         self._options = options
         self._lock = threading.RLock()
+        # An answer of SFTP's that the wrong thread takes off the wire is lost.
+        self._turn: AbstractContextManager[Any] = (
+            threading.Lock() if url.startswith(_SSH) else nullcontext()
+        )
         self._connected: Any = None
         self._root = ""
         self._connect()
@@ -69,8 +76,10 @@ class Remote:
         """See ``Place``."""
         system = self._connect()
         try:
-            system.invalidate_cache()
-            if not system.isdir(self._root):
+            with self._turn:
+                system.invalidate_cache()
+                there = system.isdir(self._root)
+            if not there:
                 raise SourceMissing(  # noqa: TRY301 - said like everything else about the place
                     f"There is no folder at {self._url}. Check the address."
                 )
@@ -84,7 +93,7 @@ class Remote:
         """See ``Place``."""
         system = self._connect()
         try:
-            with system.open(posixpath.join(self._root, path), "rb") as stream:
+            with self._turn, system.open(posixpath.join(self._root, path), "rb") as stream:
                 data: bytes = stream.read(most + 1)
         except FileNotFoundError as error:
             raise Quarantined(Reason.MISSING) from error
@@ -121,7 +130,9 @@ class Remote:
         return SourceAway(f"{self._url} does not answer: {error}.")
 
     def _walk(self, system: Any, folder: str) -> Iterator[Listed]:
-        for entry in system.ls(folder, detail=True):
+        with self._turn:
+            entries = system.ls(folder, detail=True)
+        for entry in entries:
             place = str(entry["name"]).rstrip("/")
             if place == folder:
                 continue
@@ -157,9 +168,13 @@ def _opened(url: str, options: Mapping[str, object]) -> tuple[Any, str]:
         from ingest.host_keys import PinnedKey  # noqa: PLC0415 - its library takes a while
 
         anew["host_key_policy"] = PinnedKey(str(anew.pop("host_key", "")))
+        waits = ("timeout", "banner_timeout", "auth_timeout", "channel_timeout")
+        anew = {**dict.fromkeys(waits, _ANSWERS_WITHIN), **anew}
     else:
         anew["use_listings_cache"] = False
     system, root = fsspec.core.url_to_fs(url, **anew)
+    if url.startswith(_SSH):
+        system.ftp.get_channel().settimeout(_ANSWERS_WITHIN)
     return system, str(root)
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,9 +36,10 @@ class _Visitor(paramiko.ServerInterface):  # type: ignore[misc]
 
 
 class _Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
-    def __init__(self, server: object, *, folder: Path) -> None:
+    def __init__(self, server: object, *, folder: Path, silent: threading.Event) -> None:
         super().__init__(server)
         self._folder = folder
+        self._silent = silent
 
     def list_folder(self, path: str) -> object:
         try:
@@ -56,6 +58,8 @@ class _Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
 
     def open(self, path: str, flags: int, attr: object) -> object:
         del attr
+        while self._silent.is_set():
+            time.sleep(0.02)
         handle = paramiko.SFTPHandle(flags)
         try:
             handle.readfile = self._at(path).open("rb")
@@ -74,11 +78,13 @@ class SftpServer:
     Attributes:
         port: On loopback.
         fingerprint: Of its key.
+        silent: While set, no file is opened and nothing said.
     """
 
     folder: Path
     port: int = 0
     fingerprint: str = ""
+    silent: threading.Event = field(default_factory=threading.Event)
     _transports: list[paramiko.Transport] = field(default_factory=list)
 
     @property
@@ -99,7 +105,9 @@ class SftpServer:
                 return
             transport = paramiko.Transport(visitor)
             transport.add_server_key(key)
-            transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files, folder=self.folder)
+            transport.set_subsystem_handler(
+                "sftp", paramiko.SFTPServer, _Files, folder=self.folder, silent=self.silent
+            )
             self._transports.append(transport)
             transport.start_server(server=_Visitor(), event=threading.Event())
 
@@ -112,10 +120,12 @@ def open_sftp_server(folder: Path) -> Iterator[SftpServer]:
         server = SftpServer(folder, listening.getsockname()[1], key.fingerprint)
         thread = threading.Thread(target=server.serve, args=(listening, key), daemon=True)
         thread.start()
-        yield server
-        listening.shutdown(socket.SHUT_RDWR)
-        server.cut()
-    thread.join()
+        try:
+            yield server
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            server.cut()
+            thread.join()
 
 
 # WebDAV

@@ -2,13 +2,14 @@
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from corpus.records import Intake
 from ingest.buckets import Bucket
-from ingest.errors import Quarantined, SourceMissing
+from ingest.errors import Quarantined, SourceAway, SourceMissing
 from ingest.places import Places
 from ingest.quarantine import Reason
 from ingest.remote import Remote
@@ -96,6 +97,33 @@ def test_a_connection_that_was_cut_is_made_anew_at_the_next_try(office: Path) ->
             place.read("gone.txt", most=99)
         place.close()
     assert gone.value.reason is Reason.MISSING
+
+
+def test_many_hands_share_one_connection_and_none_loses_its_answer(office: Path) -> None:
+    notes = {f"{number}.txt": b"%d" % number for number in range(60)}
+    for name, note in notes.items():
+        (office / name).write_bytes(note)
+    with open_sftp_server(office) as server, ThreadPoolExecutor(8) as hands:
+        place = Remote(server.url, {**LOGIN, "host_key": server.fingerprint})
+        read = hands.map(lambda name: place.read(name, most=99), notes)
+
+        assert list(read) == list(notes.values())
+        place.close()
+
+
+def test_a_server_that_falls_silent_is_waited_for_no_longer_than_agreed(
+    office: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.remote._ANSWERS_WITHIN", 0.5)
+    with open_sftp_server(office) as server:
+        place = Remote(server.url, {**LOGIN, "host_key": server.fingerprint})
+        server.silent.set()
+        with pytest.raises(SourceAway, match="does not answer"):
+            place.read("a/one.txt", most=99)
+        server.silent.clear()
+
+        assert place.read("a/one.txt", most=99) == NOTE
+        place.close()
 
 
 # WebDAV

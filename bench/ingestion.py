@@ -141,11 +141,11 @@ def _show_many(house: House, settings: Settings, folder: Path) -> None:
         )
     time.sleep(2.1)  # younger files are compared by their bytes
     source = house.catalog.add_source(name="many", location=folder, groups=frozenset())
-    memory: list[tuple[int, float]] = []
+    memory: list[tuple[int, float, float]] = []
 
     def watch(done: int) -> None:
         if not memory or done - memory[-1][0] >= FILES // 10:
-            memory.append((done, _resident_megabytes()))
+            memory.append((done, *_resident_megabytes()))
 
     jobs = DurableJobs(house.pipeline.steps, url=settings.jobs_url, worker_id="bench")
     first = _spend(lambda: _run(house, source.source_id, jobs, watch))
@@ -173,8 +173,12 @@ def _show_many(house: House, settings: Settings, folder: Path) -> None:
         f"Of this process's {kernel.ru_utime + kernel.ru_stime:.0f} processor seconds "
         f"{kernel.ru_stime / (kernel.ru_utime + kernel.ru_stime):.0%} were the kernel's."
     )
-    steps = ", ".join(f"{done:,}: {resident:.0f}" for done, resident in memory)
-    console.print(f"Resident megabytes by files done: {steps}.\n")
+    table = Table(title="Resident megabytes")
+    for column in ("Files done", "the process's own", "pages of files"):
+        table.add_column(column, justify="right")
+    for done, own, mapped in memory:
+        table.add_row(f"{done:,}", f"{own:.0f}", f"{mapped:.0f}")
+    console.print(table)
 
 
 def _run(
@@ -219,9 +223,16 @@ def _running_children_seconds() -> float:
     return total
 
 
-def _resident_megabytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def _resident_megabytes() -> tuple[float, float]:
+    """Return what this process holds itself, and what it has mapped of files, such as the index's.
+
+    The kernel takes the latter back when anybody needs the room.
+    """
+    told = dict(
+        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+    )
+    own, mapped = (int(told[name].split()[0]) / 1_024 for name in ("RssAnon", "RssFile"))
+    return own, mapped
 
 
 def _peak_megabytes() -> float:

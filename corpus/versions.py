@@ -33,8 +33,8 @@ from corpus.tables import LIVE, PRESENT
 CHUNK_NAMESPACE = uuid.UUID("6f0b2c2e-93f5-5b0c-9c2a-6a7f5d0c1e58")
 ASKED_AT_ONCE = 500
 """Ids in one query; databases limit how many values a statement may carry."""
-TEXTS_KEPT = 32
-"""Decompressed texts held for reading chunks: a search rarely touches more documents."""
+CHARACTERS_KEPT = 32_000_000
+"""Of decompressed texts held for reading chunks: some 30 books, or 10,000 letters."""
 
 Id = TypeVar("Id")
 
@@ -44,6 +44,7 @@ class Texts:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, str] = OrderedDict()
+        self._characters = 0
         self._lock = threading.Lock()
 
     def get(self, connection: sql.Connection, version_id: VersionId) -> str:
@@ -58,16 +59,19 @@ class Texts:
         ).one()
         found = zlib.decompress(data).decode("utf-8", "surrogatepass")
         with self._lock:
-            self._kept[version_id] = found
-            while len(self._kept) > TEXTS_KEPT:
-                self._kept.popitem(last=False)
+            if version_id not in self._kept:
+                self._kept[version_id] = found
+                self._characters += len(found)
+            while self._characters > CHARACTERS_KEPT:
+                _, dropped = self._kept.popitem(last=False)
+                self._characters -= len(dropped)
         return found
 
     def forget(self, version_ids: Collection[str]) -> None:
         """Hold these no longer."""
         with self._lock:
             for version_id in version_ids:
-                self._kept.pop(version_id, None)
+                self._characters -= len(self._kept.pop(version_id, ""))
 
 
 def version_id_of(document_id: DocumentId, number: int, original: OriginalHash) -> VersionId:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus.access import AuthorizedChunk, UncheckedChunk
-from corpus.documents import ChunkId
+from corpus.documents import ChunkId, VersionId
 from rag.judging import Weigh
+from rag.wanted import about, fits
 from rag.wording import Span, numbers, sentences, terms, words
 
 FloatMatrix = npt.NDArray[np.float32]
@@ -27,18 +28,22 @@ bits."""
 COVERAGE_WEIGHT = 0.3
 """Weight of the shared terms beside the similarity, which counts 1."""
 JUDGED_WEIGHT = 1.2
-"""Weight of the judge's finding that the sentence answers. Both were chosen on the development
-questions, see `docs/quality.md`."""
+"""Weight of the judge's finding that the sentence answers. All of these were chosen on the
+development questions, see `docs/quality.md`."""
+KIND_WEIGHT = 0.15
+"""Weight of whether the sentence holds the kind of thing that is asked for."""
+ABOUT_ANOTHER = 0.3
+"""Taken off where nothing read of the document holds some name or number of the question."""
 JUDGED = 4
 """Sentences that the judge reads: those that speak best to the question without it."""
-HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT
-SUFFICIENT_SCORE = 0.92
+HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT + KIND_WEIGHT
+SUFFICIENT_SCORE = 1.05
 """The best sentence must reach this for a question to be answered."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3
 SHORTEST_SENTENCE = 3
-"""In words. Shorter lines are headings and labels: they lend context and answer nothing."""
+"""In words. Shorter lines are labels: like headings, they lend context and answer nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Evidence:
         coverage: Part of the question's terms that it and the headings above it hold.
         similarity: Cosine to the question, of the sentence with its headings.
         answers: How likely the judge finds that it answers, 0 to 1; 0 where it was not asked.
+        kind: 1 where it holds the kind of thing that is asked for, -1 where it does not, 0 where
+            no such kind is asked for.
+        about_another: Some name or number of the question is nowhere in what was read of its
+            document.
     """
 
     passage: int
@@ -60,11 +69,19 @@ class Evidence:
     coverage: float
     similarity: float
     answers: float = 0.0
+    kind: int = 0
+    about_another: bool = False
 
     @property
     def score(self) -> float:
         """Return all in one number: at most HIGHEST_SCORE, below 0 for no relation."""
-        return self.similarity + COVERAGE_WEIGHT * self.coverage + JUDGED_WEIGHT * self.answers
+        return (
+            self.similarity
+            + COVERAGE_WEIGHT * self.coverage
+            + JUDGED_WEIGHT * self.answers
+            + KIND_WEIGHT * self.kind
+            - ABOUT_ANOTHER * self.about_another
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,7 @@ class EvidenceFinder:
         lines = [_lines(number, passage.found) for number, passage in enumerate(passages)]
         vectors = self._vectors([passage.found.chunk_id for passage in passages], lines)
         asked = self._embed_question(question)
+        elsewhere = _about_another(question, passages)
         spoken = [
             (
                 line,
@@ -119,6 +137,8 @@ class EvidenceFinder:
                     text=line.text,
                     coverage=len(wanted & terms(line.in_context())) / max(len(wanted), 1),
                     similarity=float(vector @ asked),
+                    kind=fits(question, line.text),
+                    about_another=line.passage in elsewhere,
                 ),
             )
             for own_lines, rows in zip(lines, vectors, strict=True)
@@ -196,15 +216,35 @@ def worth_quoting(evidence: Sequence[Evidence]) -> list[Evidence]:
     return [found for found in evidence if found.score >= floor][:MAXIMUM_QUOTES]
 
 
+def _about_another(question: str, passages: Sequence[AuthorizedChunk]) -> set[int]:
+    """Return the passages of documents of which nothing that was read holds some wanted name."""
+    wanted = about(question)
+    if not wanted:
+        return set()
+    held: dict[VersionId, set[str]] = {}
+    for passage in passages:
+        found = passage.found
+        own = [found.title, *found.chunk.heading_path, found.chunk.context, found.text]
+        held.setdefault(found.version_id, set()).update(terms(" ".join(own)))
+    return {
+        number
+        for number, passage in enumerate(passages)
+        if not wanted <= held[passage.found.version_id]
+    }
+
+
 def _lines(number: int, found: UncheckedChunk) -> list[_Line]:
     above = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
     heading = ". ".join([found.title, *found.chunk.heading_path[-1:]])
+    headings = {found.title, *found.chunk.heading_path}
     lines: list[_Line] = []
     lead_in = ""
     for span in sentences(found.text):
         if found.is_suspicious(span.start, span.end):
             continue
         text = span.of(found.text)
+        if text in headings:
+            continue
         if len(words(text)) >= SHORTEST_SENTENCE or numbers(text):
             shifted = Span(span.start + found.chunk.start, span.end + found.chunk.start)
             lines.append(

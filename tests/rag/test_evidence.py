@@ -58,6 +58,32 @@ def test_a_heading_line_answers_nothing_itself(passages: Passages) -> None:
     assert texts == ["Five days may be carried over."]
 
 
+def test_a_heading_answers_nothing_however_long_it_is(passages: Passages) -> None:
+    chunks = passages.under(("8 Days of leave",), "8 Days of leave\nFive days may be carried over.")
+
+    texts = [found.text for found in EvidenceFinder(embed).find("leave", chunks)]
+
+    assert texts == ["Five days may be carried over."]
+
+
+def test_a_sentence_without_the_number_that_is_asked_for_comes_behind(passages: Passages) -> None:
+    chunks = passages("Days of leave may be carried over. Of leave five days may be carried over.")
+
+    found = EvidenceFinder(embed).find("How many days of leave may be carried over?", chunks)
+
+    assert [each.kind for each in found] == [1, -1]
+    assert found[0].text.startswith("Of leave five")
+
+
+def test_a_document_that_names_nobody_who_is_asked_about_speaks_less(passages: Passages) -> None:
+    chunks = passages("Mileage is paid for a car.", "A car of the Bristol office may be driven.")
+
+    found = EvidenceFinder(embed).find("May I drive a car in Bristol?", chunks)
+
+    assert {each.passage: each.about_another for each in found} == {0: True, 1: False}
+    assert found[0].passage == 1
+
+
 def test_the_line_that_opens_a_list_lends_its_words_to_the_items(passages: Passages) -> None:
     chunks = passages("Days of leave a year:\nEvery member of staff, 27\nPartners, 30")
 

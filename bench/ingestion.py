@@ -228,9 +228,7 @@ def _resident_megabytes() -> tuple[float, float]:
 
     The kernel takes the latter back when anybody needs the room.
     """
-    told = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
-    )
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     own, mapped = (int(told[name].split()[0]) / 1_024 for name in ("RssAnon", "RssFile"))
     return own, mapped
 

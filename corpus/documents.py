@@ -281,6 +281,26 @@ def page_of(pages: Sequence[Page], offset: int) -> int | None:
     return pages[-1].number if pages else None
 
 
+def section_of(blocks: Sequence[Block], offset: int) -> tuple[int, int] | None:
+    """Return the span of the section that holds an offset, from its heading to its last block.
+
+    A section ends where the next heading of its level, or of a higher one, begins; those below
+    belong to it.
+
+    Returns:
+        Start and end; None where no heading stands above the offset.
+    """
+    heading = last = None
+    for block in blocks:
+        is_heading = block.kind is BlockKind.HEADING
+        if block.start > offset and heading and is_heading and block.level <= heading.level:
+            break
+        if block.start <= offset and is_heading:
+            heading = block
+        last = block
+    return (heading.start, last.end) if heading and last else None
+
+
 def line_boxes(words: Iterable[Word], start: int, end: int) -> list[Box]:
     """Return the boxes that mark a span: a rectangle for each line, or each part of a line.
 

@@ -570,7 +570,7 @@ class DocumentDetail(Wire):
 
 
 class PassageView(Wire):
-    """A span with the text around it, for documents without page images."""
+    """A span within its section, for documents without page images."""
 
     title: str
     heading_path: list[str]

@@ -10,7 +10,7 @@ from typing import Final
 
 from corpus.access import AuthorizedVersion, Gate, Principal
 from corpus.catalog import Catalog
-from corpus.documents import Box, Chunk, line_boxes
+from corpus.documents import Box, Chunk, line_boxes, section_of
 from corpus.errors import OriginalMissing
 from corpus.originals import Originals
 from rag.errors import NotFound
@@ -35,6 +35,13 @@ def chunk_at(
     authorized = gate.authorize(reader, catalog.chunks_of(opened.version.version_id))
     chunks = [each.found.chunk for each in authorized]
     return next((chunk for chunk in chunks if chunk.start <= start < chunk.end), None)
+
+
+def section_around(
+    catalog: Catalog, opened: AuthorizedVersion, start: int
+) -> tuple[int, int] | None:
+    """Return the span of the section that holds an offset; None where there are no headings."""
+    return section_of(catalog.parsed(opened.version.version_id).blocks, start)
 
 
 def marks_of(

@@ -37,7 +37,9 @@ from rag.service_parts import (
 MARKING_HEADER: Final = "X-Muniment-Marking"
 
 SURROUNDING_CHARACTERS: Final = 700
-"""Shown before and after a marked passage."""
+"""On each side of a passage in a document without headings."""
+SECTION_CHARACTERS: Final = 6_000
+"""Of its section, on each side of a passage."""
 
 LONGEST_PASSAGE: Final = 20_000
 
@@ -146,7 +148,7 @@ def show_page(
 def show_passage(
     running: InService, principal: Reader, version_id: str, start: Offset, end: Offset
 ) -> PassageView:
-    """Show a span with the text around it."""
+    """Show a span within its section, or with the text around it where there are no headings."""
     parts = running.parts
     with denials_recorded(parts, principal, f"passage of version {version_id}"):
         readable = readable_version(parts, principal, version_id)
@@ -154,15 +156,17 @@ def show_passage(
         if not start < end <= len(text) or end - start > LONGEST_PASSAGE:
             raise NotFound(NOT_FOUND)
         chunk = opened.chunk_at(parts.catalog, parts.gate, principal, readable, start)
+        section = opened.section_around(parts.catalog, readable, start)
         page = chunk.page if chunk else None
         _record_view(running.views, parts, principal, version.version_id, page)
+    before, after = _around(text, start, end, section)
     return PassageView(
         title=version.title,
         heading_path=list(chunk.heading_path) if chunk else [],
         place=chunk.place if chunk else "",
-        before=_from_word(text[max(0, start - SURROUNDING_CHARACTERS) : start], start),
+        before=before,
         marked=text[start:end],
-        after=_to_word(text[end : end + SURROUNDING_CHARACTERS], len(text) - end),
+        after=after,
         page_count=version.page_count,
         marking=version.marking,
         suspicions=sorted({one.kind for one in chunk.suspicions}) if chunk else [],
@@ -234,14 +238,19 @@ def _marking_header(version: Version) -> dict[str, str]:
     return {MARKING_HEADER: quote(version.marking, safe=" -,.()")} if version.marking else {}
 
 
-def _from_word(text: str, available: int) -> str:
-    """Drop the piece of a word that a cut text begins with."""
-    return text if available <= SURROUNDING_CHARACTERS else text.partition(" ")[2]
-
-
-def _to_word(text: str, available: int) -> str:
-    """Drop the piece of a word that a cut text ends with."""
-    return text if available <= SURROUNDING_CHARACTERS else text.rpartition(" ")[0]
+def _around(text: str, start: int, end: int, section: tuple[int, int] | None) -> tuple[str, str]:
+    """Return what stands before and after a span in its section; of a long one the nearer part."""
+    if section is None:
+        section, most = (0, len(text)), SURROUNDING_CHARACTERS
+    else:
+        most = SECTION_CHARACTERS
+    first, last = min(section[0], start), max(section[1], end)
+    before, after = text[first:start], text[end:last]
+    # A cut text loses the piece of a word that it begins or ends with.
+    return (
+        before if len(before) <= most else before[-most:].partition(" ")[2],
+        after if len(after) <= most else after[:most].rpartition(" ")[0],
+    )
 
 
 def _summary(version: Version, source: str) -> DocumentSummary:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from corpus.documents import Box, Page, Word, line_boxes, page_of
+from corpus.documents import Block, BlockKind, Box, Page, Word, line_boxes, page_of, section_of
 
 PAGES = [Page(0, 0, 10, 595, 842), Page(1, 10, 10, 595, 842), Page(2, 10, 30, 595, 842)]
 
@@ -97,3 +97,26 @@ def covers(box: Box, word: Word) -> bool:
         and box.x1 >= word.x1
         and box.y1 >= word.y1
     )
+
+
+SECTIONS = (
+    Block(0, 7, BlockKind.PARAGRAPH),
+    Block(8, 15, BlockKind.HEADING, level=1),
+    Block(16, 30, BlockKind.PARAGRAPH),
+    Block(31, 40, BlockKind.HEADING, level=2),
+    Block(41, 60, BlockKind.LIST_ITEM),
+    Block(61, 70, BlockKind.HEADING, level=1),
+    Block(71, 90, BlockKind.PARAGRAPH),
+)
+
+
+def test_a_section_reaches_from_its_heading_to_the_next_of_its_level() -> None:
+    assert section_of(SECTIONS, 45) == (31, 60)
+    assert section_of(SECTIONS, 20) == (8, 60)
+    assert section_of(SECTIONS, 89) == (61, 90)
+    assert section_of(SECTIONS, 8) == (8, 60)
+
+
+def test_what_stands_above_every_heading_is_in_no_section() -> None:
+    assert section_of(SECTIONS, 3) is None
+    assert section_of((), 0) is None

@@ -59,6 +59,7 @@ from rag.conversations import Conversations
 from rag.errors import RecordUnavailable
 from rag.identity import Identity
 from rag.service import ServiceParts, create_service
+from rag.service_documents import SECTION_CHARACTERS, _around
 
 PASSWORD = "correct horse battery"
 CANARY = "The merger with Larkspur closes in May."
@@ -947,6 +948,27 @@ def test_a_passage_comes_with_the_text_around_it(
     )
     assert reply["heading_path"] == ["Terms"]
     assert "doc.view" in house.types_on_record()
+
+
+def test_a_passage_under_a_heading_comes_with_its_section_and_no_more() -> None:
+    text = "Rent\nIt is due in May.\nIt is paid in cash.\nHeating\nIt is off in June."
+    section = (0, text.index("\nHeating"))
+    start = text.index("in cash")
+
+    before, after = _around(text, start, start + 7, section)
+
+    assert before + "in cash" + after == "Rent\nIt is due in May.\nIt is paid in cash."
+
+
+def test_of_a_long_section_the_nearer_part_is_shown_in_whole_words() -> None:
+    text = "before " * 2_000 + "here" + " behind" * 2_000
+    start = text.index("here")
+
+    before, after = _around(text, start, start + 4, (0, len(text)))
+
+    assert len(before) <= SECTION_CHARACTERS
+    assert set(before.split()) == {"before"}
+    assert set(after.split()) == {"behind"}
 
 
 def test_an_original_comes_as_a_download_and_is_recorded(

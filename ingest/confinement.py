@@ -5,6 +5,7 @@ rights: a network namespace without an interface, Landlock for files and TCP (in
 program the process starts), and a refusal inside Python, which always works.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -145,15 +146,22 @@ def write_only_into(folders: Sequence[Path]) -> bool:
         os.close(ruleset)
 
 
-def office_sockets() -> frozenset[Path]:
-    """Return the sockets of LibreOffice that are there now."""
-    return frozenset(_OFFICE_SOCKETS.glob(_OFFICE_SOCKET_NAMES))
+def office_folder_changed_at() -> int:
+    """Return when something last came or went where LibreOffice makes its sockets, in ns."""
+    return _OFFICE_SOCKETS.stat().st_mtime_ns
 
 
-def remove_office_sockets(*, but: frozenset[Path]) -> None:
-    """Remove the sockets that have come since; a program that runs on does not miss its own."""
-    for socket in office_sockets() - but:
-        socket.unlink(missing_ok=True)
+def remove_office_sockets(*, since: int) -> None:
+    """Remove LibreOffice's sockets that have come since the folder changed at that time.
+
+    A program that runs on does not miss its own. Where nothing came, that costs one look.
+    """
+    if office_folder_changed_at() == since:
+        return
+    for socket in _OFFICE_SOCKETS.glob(_OFFICE_SOCKET_NAMES):
+        with contextlib.suppress(FileNotFoundError):
+            if socket.lstat().st_ctime_ns >= since:
+                socket.unlink()
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, place: Path, rights: int) -> None:

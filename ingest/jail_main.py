@@ -63,16 +63,17 @@ def _serve(line: bytes, answers: BinaryIO) -> dict[str, str]:
         return _refusal("unsupported_format", f"no parser: {type(error).__name__}")
     answers.write(BEAT)  # from here on the document's own time runs
     answers.flush()
-    sockets = confinement.office_sockets()
+    changed_at = confinement.office_folder_changed_at()
+    mapped = confinement.mapped_bytes()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _read_document(request, os.fdopen(writer, "wb"))
+        _read_document(request, mapped, os.fdopen(writer, "wb"))
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         verdict = _await_child(child, pipe, request["limits"], answers)
-    confinement.remove_office_sockets(but=sockets)
+    confinement.remove_office_sockets(since=changed_at)
     return verdict
 
 
@@ -137,10 +138,10 @@ def _understood(
     return _refusal("crashed", f"ended by signal {-code}" if code < 0 else f"ended with {code}")
 
 
-def _read_document(request: dict[str, Any], pipe: BinaryIO) -> NoReturn:
+def _read_document(request: dict[str, Any], mapped: int, pipe: BinaryIO) -> NoReturn:
     """Read the document in this child, tell the verdict and end; never returns."""
     try:
-        _confine(request)
+        _confine(request, mapped)
         heartbeat.listen(lambda: _beat(pipe, request["limits"]))
         verdict = _verdict(request)
         pipe.write(json.dumps(verdict).encode())
@@ -169,14 +170,14 @@ def _cpu_seconds(limits: dict[str, Any]) -> float:
     return 2 * float(limits["parse_seconds"]) + 2
 
 
-def _confine(request: dict[str, Any]) -> None:
+def _confine(request: dict[str, Any], mapped: int) -> None:
     os.setsid()
     confinement.end_with_parent()
     limits = request["limits"]
     folder = Path(str(request["folder"]))
     confinement.limit(
         {
-            resource.RLIMIT_AS: int(limits["parse_memory_bytes"]) + confinement.mapped_bytes(),
+            resource.RLIMIT_AS: int(limits["parse_memory_bytes"]) + mapped,
             resource.RLIMIT_FSIZE: SCRATCH_BYTES,
             resource.RLIMIT_NOFILE: confinement.OPEN_FILES,
         }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import confinement
 from ingest.errors import Quarantined
 from ingest.jail import Jail, parse_in_jail
 from ingest.parsing import Format
@@ -167,3 +168,24 @@ def test_one_file_can_be_read_in_a_jail_of_its_own(tmp_path: Path) -> None:
     parsed = parse_in_jail(file, media_type=TEXT, limits=Limits())
 
     assert parsed.text == "The key is under the mat."
+
+
+def test_a_socket_that_an_office_engine_left_is_removed_and_no_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confinement, "_OFFICE_SOCKETS", tmp_path)
+    older, later, left = (tmp_path / name for name in ("OSL_PIPE_1", "notes", "OSL_PIPE_2"))
+    older.touch()
+    while not later.exists() or later.stat().st_ctime_ns <= older.stat().st_ctime_ns:
+        later.unlink(missing_ok=True)  # the file system's clock ticks slowly
+        later.touch()
+    before = confinement.office_folder_changed_at()
+    confinement.remove_office_sockets(since=before)
+    left.touch()
+
+    while left.exists():
+        left.unlink()
+        left.touch()
+        confinement.remove_office_sockets(since=before)
+
+    assert {one.name for one in tmp_path.iterdir()} == {"OSL_PIPE_1", "notes"}

@@ -649,7 +649,7 @@ class Assistant:
         chosen = self._chosen(asking, chunks, model)
         if not chosen:
             return None, "too_long"
-        arranged = self._order.arrange(chosen, asking.conversation_id)
+        arranged = self._order.arrange(chosen, asking.asker.name)
         return _Prompt(build_messages(asking.sought, arranged), arranged), ""
 
     def _chosen(

@@ -1,17 +1,18 @@
 """Build the prompt: system text, passages, question last, all within the model's window.
 
 Passages are chosen best first and whole, by the model server's own count of tokens; pieces that
-stand next to each other in a document become one. What is chosen is then put into an order that
-does not depend on the question, so that the next question over the same passages finds them in
-the server's prefix cache.
+stand next to each other in a document become one. What is chosen is then put into the order it
+had before, so that the next question over the same passages finds them in the server's prefix
+cache.
 """
 
 import hashlib
 import re
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from threading import Lock
 from typing import Final
 
@@ -47,11 +48,14 @@ HIDDEN: Final = re.compile(
 )
 LEAST_ROOM: Final = 128
 """With less for passages, asking the model would be asking it to guess."""
-KEPT_ORDERS: Final = 500
-"""Conversations whose last order of passages is remembered."""
+KEPT_READERS: Final = 500
+"""Readers whose last prompts are remembered."""
+KEPT_PROMPTS: Final = 8
+"""Of each of them."""
 
 Count = Callable[[str], int]
 """Text to tokens."""
+_Key = tuple[ChunkId, ...]
 
 
 def roughly(text: str) -> int:
@@ -74,7 +78,7 @@ class PromptPassage:
     characters: int | None = None
 
     @property
-    def key(self) -> tuple[ChunkId, ...]:
+    def key(self) -> _Key:
         """What tells it from others."""
         return tuple(chunk.found.chunk_id for chunk in self.chunks)
 
@@ -189,41 +193,38 @@ def heading(chunk: AuthorizedChunk) -> str:
 
 
 class StableOrder:
-    """Orders the passages of prompts so that one prompt begins as the one before it did.
+    """Orders the passages of prompts so that one prompt begins as one before it did.
 
-    Within a conversation the passages that the last prompt began with stay where they were, as
-    far as they are all there again; what follows is ordered by document and place, which is the
-    same for everybody's questions.
+    The model server keeps what it has read of a reader's prompts, for that reader alone, as far
+    as the next one begins alike. So the passages stand as in that one of the reader's last
+    prompts which shares the longest beginning, and those that are new come after it, best first:
+    the best are the likeliest to be there for the next question too.
     """
 
     def __init__(self) -> None:
-        self._last: OrderedDict[str, tuple[tuple[ChunkId, ...], ...]] = OrderedDict()
+        self._last: OrderedDict[str, deque[tuple[_Key, ...]]] = OrderedDict()
         self._lock = Lock()
 
-    def arrange(
-        self, passages: Sequence[PromptPassage], conversation_id: str
-    ) -> list[PromptPassage]:
-        """Return the passages in the order they have in the prompt."""
+    def arrange(self, passages: Sequence[PromptPassage], reader: str) -> list[PromptPassage]:
+        """Return the passages, given best first, in the order they have in the reader's prompt."""
         by_key = {passage.key: passage for passage in passages}
         with self._lock:
-            before = self._last.get(conversation_id, ())
-            kept: list[PromptPassage] = []
-            for key in before:
-                if key not in by_key:
-                    break
-                kept.append(by_key.pop(key))
-            arranged = [*kept, *sorted(by_key.values(), key=_by_document)]
-            if conversation_id:
-                self._last[conversation_id] = tuple(passage.key for passage in arranged)
-                self._last.move_to_end(conversation_id)
-                while len(self._last) > KEPT_ORDERS:
-                    self._last.popitem(last=False)
+            before = self._last.setdefault(reader, deque(maxlen=KEPT_PROMPTS))
+            begun = max((_shared(order, by_key) for order in before), key=len, default=())
+            arranged = [*(by_key.pop(key) for key in begun), *by_key.values()]
+            order = tuple(passage.key for passage in arranged)
+            if order in before:
+                before.remove(order)
+            before.append(order)
+            self._last.move_to_end(reader)
+            while len(self._last) > KEPT_READERS:
+                self._last.popitem(last=False)
         return arranged
 
 
-def _by_document(passage: PromptPassage) -> tuple[str, str, int]:
-    first = passage.chunks[0].found
-    return first.title, first.version_id, first.chunk.start
+def _shared(order: tuple[_Key, ...], there: Container[_Key]) -> tuple[_Key, ...]:
+    """Return how an order begins, up to the first passage that is not there."""
+    return tuple(takewhile(there.__contains__, order))
 
 
 def _beginning(passage: PromptPassage, room: int, count: Count) -> PromptPassage | None:

@@ -81,26 +81,35 @@ def test_what_no_model_may_see_stays_out(passages: Passages) -> None:
     assert texts(passages_for_prompt(chunks, leave_out=frozenset({1}))) == ["Open."]
 
 
-def test_the_same_passages_come_in_the_same_order_whatever_their_rank(passages: Passages) -> None:
-    one, two = passages("One.", "Two.")
-    orders = [
-        StableOrder().arrange(passages_for_prompt(chunks), "")
-        for chunks in ([one, two], [two, one])
-    ]
-
-    assert texts(orders[0]) == texts(orders[1])
-
-
-def test_a_follow_up_begins_with_the_passages_it_shares_with_the_question_before(
+def test_the_same_passages_come_to_a_reader_in_the_same_order_whatever_their_rank(
     passages: Passages,
 ) -> None:
-    one, two, three = passages("One.", "Two.", "Three.")
+    one, two = passages("One.", "Two.")
     order = StableOrder()
-    order.arrange(passages_for_prompt([two, three]), "c1")
+    orders = [
+        order.arrange(passages_for_prompt(chunks), "ada") for chunks in ([one, two], [two, one])
+    ]
 
-    arranged = order.arrange(passages_for_prompt([one, two, three]), "c1")
+    assert texts(orders[0]) == texts(orders[1]) == ["One.", "Two."]
+
+
+def test_a_question_begins_with_the_passages_it_shares_with_one_before(passages: Passages) -> None:
+    one, two, three, four = passages("One.", "Two.", "Three.", "Four.")
+    order = StableOrder()
+    order.arrange(passages_for_prompt([two, three, four]), "ada")
+    order.arrange(passages_for_prompt([two, one]), "ada")
+
+    arranged = order.arrange(passages_for_prompt([one, three, two]), "ada")
 
     assert texts(arranged) == ["Two.", "Three.", "One."]
+
+
+def test_what_others_asked_orders_nothing(passages: Passages) -> None:
+    one, two = passages("One.", "Two.")
+    order = StableOrder()
+    order.arrange(passages_for_prompt([two, one]), "ben")
+
+    assert texts(order.arrange(passages_for_prompt([one, two]), "ada")) == ["One.", "Two."]
 
 
 def test_an_estimate_of_tokens_is_rather_too_large() -> None:

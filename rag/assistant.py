@@ -65,6 +65,8 @@ from rag.prompting import (
     build_messages,
     passages_for_prompt,
     room_for_passages,
+    roughly,
+    text_to_count,
 )
 from rag.reranking import Reranker
 from rag.retrieval import Candidate, Retriever
@@ -89,6 +91,8 @@ USUAL_SECONDS: Final = 180.0
 
 CHECKED_AGAIN_SECONDS = 0.2
 """While a draft is written, rights are looked at again this often."""
+SHORT_QUESTION: Final = 600
+"""Characters up to which a question is not worth asking the model server how long it is."""
 SPARE = 6
 """Passages read beyond those needed, so that one the gate holds back leaves no gap."""
 
@@ -374,8 +378,19 @@ class Assistant:
         return self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
 
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
-        """Read chunks before anybody asks about them; nothing of them is handed out."""
+        """Read chunks before anybody asks about them; nothing of them is handed out.
+
+        The model server counts their tokens, as it would when they are asked about.
+        """
         self._evidence.read_ahead(chunks)
+        if self._model is not None and self.words_with_a_model(quotes_only=False):
+            self._model.count_ahead(
+                [
+                    text_to_count(chunk)
+                    for chunk in chunks
+                    if chunk.source_name not in self._rules.quotes_only_sources
+                ]
+            )
 
     def forget(self, chunk_ids: Sequence[ChunkId]) -> None:
         """Drop what was kept of chunks that are live no longer."""
@@ -662,15 +677,16 @@ class Assistant:
             if chunk.found.source_name in self._rules.quotes_only_sources
         )
         shown = [
-            PromptPassage((chunk,), (place,)).text
+            text_to_count(chunk.found)
             for place, chunk in enumerate(chunks)
             if place not in kept_back
         ]
-        model.count_ahead([asking.sought, SYSTEM_TEXT, *shown])
+        model.count_ahead([SYSTEM_TEXT, *shown])
+        short = len(asking.sought) <= SHORT_QUESTION
         room = room_for_passages(
             context=model.context_tokens,
             reply=MAXIMUM_ANSWER_TOKENS,
-            question=model.count_tokens(asking.sought),
+            question=(roughly if short else model.count_tokens)(asking.sought),
             system=model.count_tokens(SYSTEM_TEXT),
             most=self._rules.prompt_tokens,
         )

@@ -1,5 +1,6 @@
 """Speak to the model server: the one module that knows its API."""
 
+import hashlib
 import hmac
 import json
 import math
@@ -29,8 +30,8 @@ USUAL_CONTEXT: Final = 4_096
 """Tokens of a model's window where the server does not tell."""
 BYTES_PER_TOKEN: Final = 3
 """Where the server does not count: English has some 4.5 bytes to a token, so this is careful."""
-KEPT_COUNTS: Final = 4_000
-"""Texts whose length in tokens is remembered; a passage comes back with every follow-up."""
+KEPT_COUNTS: Final = 25_000
+"""Texts whose length in tokens is remembered, those of passages that are read ahead among them."""
 AWAY_SECONDS: Final = 2.0
 """How long a server that could not be reached is not tried again."""
 COUNTED_AT_ONCE: Final = 8
@@ -79,7 +80,7 @@ class ModelServer:
         self._context_tokens = context_tokens
         self._timeout_seconds = timeout_seconds
         self._monotonic = monotonic
-        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._counts_itself = True
         self._counts_again_at = 0.0
         self._lock = threading.Lock()
@@ -142,10 +143,11 @@ class ModelServer:
         A server that does not count (vLLM does, under ``/tokenize``) gives way to an estimate
         that is rather too large; so does one that is away.
         """
+        key = _digest(text)
         with self._lock:
-            if text in self._counts:
-                self._counts.move_to_end(text)
-                return self._counts[text]
+            if key in self._counts:
+                self._counts.move_to_end(key)
+                return self._counts[key]
         estimate = len(text.encode()) // BYTES_PER_TOKEN + 1
         if not text:
             return 0
@@ -155,7 +157,7 @@ class ModelServer:
         if counted is None:
             return estimate
         with self._lock:
-            self._counts[text] = counted
+            self._counts[key] = counted
             while len(self._counts) > KEPT_COUNTS:
                 self._counts.popitem(last=False)
         return counted
@@ -163,7 +165,7 @@ class ModelServer:
     def count_ahead(self, texts: Sequence[str]) -> None:
         """Have the server count several texts at once, so that each is known when it is needed."""
         with self._lock:
-            new = [text for text in dict.fromkeys(texts) if text not in self._counts]
+            new = [text for text in dict.fromkeys(texts) if _digest(text) not in self._counts]
         if self._counts_itself and len(new) > 1:
             with ThreadPoolExecutor(max_workers=COUNTED_AT_ONCE) as pool:
                 list(pool.map(self.count_tokens, new))
@@ -331,6 +333,10 @@ class ModelServer:
                 f"The server at {self.url} did not answer as a model server does. "
                 "Check MUNIMENT_MODEL_URL."
             ) from error
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _pieces(lines: Iterator[str], ended: Callable[[str], None] | None) -> Iterator[str]:

@@ -16,7 +16,7 @@ from itertools import takewhile
 from threading import Lock
 from typing import Final
 
-from corpus.access import AuthorizedChunk
+from corpus.access import AuthorizedChunk, UncheckedChunk
 from corpus.documents import ChunkId
 from rag.generation import Message
 from rag.wording import sentences
@@ -85,17 +85,7 @@ class PromptPassage:
     @property
     def text(self) -> str:
         """Its heading and text, as the model reads them."""
-        parts: list[str] = []
-        above = context = ""
-        for chunk in self.chunks:
-            if heading(chunk) != above:
-                above = heading(chunk)
-                parts.append(above)
-            if chunk.found.chunk.context != context:
-                context = chunk.found.chunk.context
-                parts.append(context)
-            parts.append(chunk.found.text[: self.characters])
-        return "\n".join(part for part in parts if part)
+        return _as_read([chunk.found for chunk in self.chunks], self.characters)
 
 
 def room_for_passages(*, context: int, reply: int, question: int, system: int, most: int) -> int:
@@ -187,9 +177,28 @@ def build_messages(
     ]
 
 
-def heading(chunk: AuthorizedChunk) -> str:
+def text_to_count(chunk: UncheckedChunk) -> str:
+    """Return what a chunk brings into a prompt; its length can be had before it is asked about."""
+    return _as_read([chunk])
+
+
+def _as_read(chunks: Sequence[UncheckedChunk], characters: int | None = None) -> str:
+    parts: list[str] = []
+    above = context = ""
+    for chunk in chunks:
+        if heading(chunk) != above:
+            above = heading(chunk)
+            parts.append(above)
+        if chunk.chunk.context != context:
+            context = chunk.chunk.context
+            parts.append(context)
+        parts.append(chunk.text[:characters])
+    return "\n".join(part for part in parts if part)
+
+
+def heading(chunk: UncheckedChunk) -> str:
     """Return where a passage stands, as a reader would say it."""
-    return " \u203a ".join([chunk.found.title, *chunk.found.chunk.heading_path])
+    return " \u203a ".join([chunk.title, *chunk.chunk.heading_path])
 
 
 class StableOrder:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rag.contract import DraftDelta, QuotesBecause, Step
 from rag.errors import ModelBusy, ModelUnavailable
-from rag.generation import CUT_OFF, Message, ModelServer
+from rag.generation import CUT_OFF, HangUp, Message, ModelServer
 from rag.wording import Span, sentences
 
 TICK_SECONDS: Final = 0.1
@@ -100,14 +100,16 @@ class Drafter:
         Nothing of the reply is shown before `draft` is called; `Begun.close` drops it.
         """
         endings: list[str] = []
+        hang_up = HangUp()
         reply = self._model.complete(
             messages,
             maximum_tokens=self._maximum_tokens,
             seconds=self._seconds,
             ended=endings.append,
             reader=self._reader,
+            hang_up=hang_up,
         )
-        return Begun(messages, _Pump(reply), endings, self._monotonic())
+        return Begun(messages, _Pump(reply, hang_up), endings, self._monotonic())
 
     def draft(self, begun: "Begun", hooks: Hooks) -> Drafted:
         """Return what became of a draft; everything shown of it went through the hooks."""
@@ -212,8 +214,9 @@ class _Written:
 class _Pump:
     """Reads a reply in a thread of its own, so that whoever waits for it can stop waiting."""
 
-    def __init__(self, reply: Generator[str, None, None]) -> None:
+    def __init__(self, reply: Generator[str, None, None], hang_up: Callable[[], None]) -> None:
         self._reply = reply
+        self._hang_up = hang_up
         self._pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         threading.Thread(target=self._run, name="model-reply", daemon=True).start()
@@ -225,8 +228,9 @@ class _Pump:
         self.close()
 
     def close(self) -> None:
-        """Let the reply go. A model that says nothing is not waited for: its next piece ends it."""
+        """Let the reply go: the model reads and writes no further for it."""
         self._closed.set()
+        self._hang_up()
 
     def pieces(self) -> Iterator[str]:
         """Yield the pieces, and nothing ("") now and then while there is none."""

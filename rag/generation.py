@@ -5,12 +5,13 @@ import hmac
 import json
 import math
 import secrets
+import socket
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypedDict
 
 import httpx
@@ -49,6 +50,46 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+class HangUp:
+    """Ends a reply from another thread, even one whose first piece is still waited for.
+
+    The server sees the connection go and stops reading the prompt, or writing, for nobody.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self.is_called = False
+
+    def __call__(self) -> None:
+        """End the reply; whoever reads it finds it at its end."""
+        with self._lock:
+            self.is_called = True
+            self._cut()
+
+    @contextmanager
+    def over(self, reply: httpx.Response) -> Iterator[None]:
+        """While it is entered, a call cuts the connection of this reply and no other's."""
+        stream = reply.extensions.get("network_stream")
+        with self._lock:
+            self._connection = stream.get_extra_info("socket") if stream else None
+            if self.is_called:
+                self._cut()
+        try:
+            yield
+        except Exception:
+            if not self.is_called:
+                raise
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def _cut(self) -> None:
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
 
 
 class ModelServer:
@@ -179,6 +220,7 @@ class ModelServer:
         seconds: float | None = None,
         ended: Callable[[str], None] | None = None,
         reader: str = "",
+        hang_up: HangUp | None = None,
     ) -> Generator[str, None, None]:
         """Yield the reply's text piece by piece, at temperature 0.
 
@@ -192,6 +234,7 @@ class ModelServer:
             ended: Told why the reply ended, as the server says: "stop" or `CUT_OFF`.
             reader: Whose prompt it is. What the server keeps of it to read it faster another
                 time then serves nobody else, or how fast it answers would tell what others read.
+            hang_up: Called from another thread, it ends the reply at once.
 
         Raises:
             ModelUnavailable: The server is away, refuses, or breaks off.
@@ -213,9 +256,10 @@ class ModelServer:
                 if reply.is_error:
                     reply.read()
                 reply.raise_for_status()
-                for piece in _pieces(reply.iter_lines(), ended):
-                    self._note_well()
-                    yield piece
+                with (hang_up or HangUp()).over(reply):
+                    for piece in _pieces(reply.iter_lines(), ended):
+                        self._note_well()
+                        yield piece
 
     def _is_away(self) -> bool:
         return bool(self._away) and self._monotonic() - self._away_since < AWAY_SECONDS

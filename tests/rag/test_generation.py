@@ -1,12 +1,17 @@
 """Speaking to the model server: what it says becomes text, what goes wrong becomes a sentence."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
 from rag.errors import ModelBusy, ModelUnavailable
-from rag.generation import USUAL_CONTEXT, Message, ModelServer
+from rag.generation import USUAL_CONTEXT, HangUp, Message, ModelServer
 
 QUESTION = [Message(role="user", content="How much leave?")]
 
@@ -186,3 +191,71 @@ def test_why_a_reply_ended_is_told() -> None:
     list(model.complete(QUESTION, maximum_tokens=1, ended=ended.append))
 
     assert ended == ["length"]
+
+
+def test_a_reply_that_is_hung_up_on_ends_at_once_and_the_server_sees_it() -> None:
+    hang_up = HangUp()
+    with silent_server() as (url, gone):
+        model = ModelServer(url=url, name="small")
+        read: list[str] = []
+        reader = threading.Thread(
+            target=lambda: read.extend(model.complete(QUESTION, maximum_tokens=10, hang_up=hang_up))
+        )
+        reader.start()
+        assert gone.began.wait(10)
+        while not read:
+            reader.join(0.01)
+        hang_up()
+        reader.join(10)
+
+        assert not reader.is_alive()
+        assert gone.ended.wait(10)
+        assert read == ["27 "]
+
+
+def test_a_reply_that_was_hung_up_on_before_it_began_brings_nothing() -> None:
+    hang_up = HangUp()
+    hang_up()
+    with silent_server() as (url, _):
+        model = ModelServer(url=url, name="small")
+
+        assert "".join(model.complete(QUESTION, maximum_tokens=10, hang_up=hang_up)) in {"", "27 "}
+
+
+@dataclass
+class Gone:
+    """When a reply began, and when the server saw that nobody reads it any more."""
+
+    began: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[str, Gone]]:
+    """Serve one piece of a reply and then nothing more, as a model that reads a long prompt."""
+    gone = Gone()
+
+    class Speaker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            piece = json.dumps({"choices": [{"delta": {"content": "27 "}}]})
+            self.wfile.write(f"data: {piece}\n\n".encode())
+            gone.began.set()
+            self.connection.settimeout(10)
+            if self.rfile.read(1) == b"":
+                gone.ended.set()
+
+        def log_message(self, *args: object) -> None:
+            del args
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Speaker)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", gone
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

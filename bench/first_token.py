@@ -102,8 +102,6 @@ def _stand_in() -> Iterator[Served]:
 
 
 class _StandIn(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
     def do_GET(self) -> None:
         self._tell({"data": [{"id": "stand-in", "max_model_len": 4_096}]})
 
@@ -114,7 +112,6 @@ class _StandIn(BaseHTTPRequestHandler):
             self._tell({"count": len(asked["prompt"]) // 4})
             return
         time.sleep(max(0.0, until - time.perf_counter()))
-        self.close_connection = True
         self.send_response(200)
         self.end_headers()
         with suppress(OSError):

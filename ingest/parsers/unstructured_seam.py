@@ -5,7 +5,8 @@ is fetched from the network when it is missing. Structure comes from the documen
 here, so simple rules stand in for those three functions. The module that holds them is replaced
 before it is imported: it would bring in spaCy and with that torch, which make the process that
 reads documents three times as large, and every copy of it for a document three times as dear.
-So would its list of English words, of which a heading needs one.
+So would its list of English words, of which a heading needs one, and a table of all languages,
+for it is told to detect none.
 A test fails when the names move.
 """
 
@@ -49,13 +50,24 @@ class _AnyWord:
         return True
 
 
+class _NoLanguage:
+    """Knows no language by any name."""
+
+    @classmethod
+    def match(cls, name: str) -> "_NoLanguage":
+        raise LookupError(name)
+
+
 def _without_downloads() -> None:
     language = ModuleType("unstructured.nlp.tokenize")
     for name, function in REPLACED.items():
         setattr(language, name, function)
     words = ModuleType("unstructured.nlp.english_words")
     words.ENGLISH_WORDS = _AnyWord()  # type: ignore[attr-defined]
-    for module in (language, words):
+    languages = ModuleType("iso639")
+    for name, thing in (("Language", _NoLanguage), ("LanguageNotFoundError", LookupError)):
+        setattr(languages, name, thing)
+    for module in (language, words, languages):
         sys.modules[module.__name__] = module
 
 

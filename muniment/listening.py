@@ -15,6 +15,9 @@ def serve_application(application: object, settings: Settings, *, host: str, por
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    if settings.log_level != "debug":
+        # One line for every request to the model server: thousands at each start.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
     uvicorn.run(
         application,  # type: ignore[arg-type]  # an ASGI application of either framework
         host=host,

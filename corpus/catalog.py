@@ -17,6 +17,7 @@ from corpus.break_glass import BreakGlass
 from corpus.cuttings import Cuttings
 from corpus.database import Clock, Database, utc_now
 from corpus.documents import (
+    Block,
     Chunk,
     ChunkId,
     DocumentId,
@@ -63,7 +64,7 @@ from corpus.versions import (
     Texts,
     all_chunks,
     all_versions,
-    blocks_from,
+    blocks_in,
     chunk_from,
     chunk_id_of,
     count,
@@ -444,20 +445,27 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures, Cuttings):
         Raises:
             UnknownVersion: There is none with this id.
         """
-        query = sql.select(tables.version_text.c.blocks).where(
-            tables.version_text.c.version_id == version_id
-        )
         with self._database.reading() as connection:
             row = version_row(connection, version_id)
             pages = connection.execute(pages_of(version_id)).all()
             return ParsedDocument(
                 text=self._texts.get(connection, version_id),
-                blocks=blocks_from(connection.scalars(query).one()),
+                blocks=blocks_in(connection, version_id),
                 pages=tuple(page_from(page) for page in pages),
                 words=tuple(words_from(pages)),
                 title=row.title,
                 properties=json.loads(row.properties),
             )
+
+    def blocks_of(self, version_id: VersionId) -> tuple[Block, ...]:
+        """Return the parsed spans of a version, in its order.
+
+        Raises:
+            UnknownVersion: There is none with this id.
+        """
+        with self._database.reading() as connection:
+            version_row(connection, version_id)
+            return blocks_in(connection, version_id)
 
     def text_of(self, version_id: VersionId) -> str:
         """Return the text of a version.

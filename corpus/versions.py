@@ -280,6 +280,15 @@ def _suspicions_from(stored: str) -> tuple[Suspicion, ...]:
     )
 
 
+def blocks_in(connection: sql.Connection, version_id: VersionId) -> tuple[Block, ...]:
+    """Return the parsed spans of a version that exists."""
+    text = tables.version_text
+    stored = connection.scalars(
+        sql.select(text.c.blocks).where(text.c.version_id == version_id)
+    ).one()
+    return blocks_from(stored)
+
+
 def blocks_from(stored: str) -> tuple[Block, ...]:
     """Make blocks of what ``store_parsed`` wrote."""
     return tuple(

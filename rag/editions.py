@@ -13,11 +13,8 @@ from typing import Final
 
 from corpus.access import AuthorizedChunk
 from rag.evidence import Evidence
-from rag.wording import is_negated, numbers, numbers_in_words, terms
+from rag.wording import MONTHS, is_negated, numbers, numbers_in_words, terms
 
-MONTHS: Final = (
-    "january february march april may june july august september october november december"
-).split()
 DATE: Final = re.compile(
     rf"\b(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ .-]+)?(?P<month>{'|'.join(MONTHS)})[ .,-]+"
     r"(?P<year>(?:19|20)\d\d)\b"

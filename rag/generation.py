@@ -256,8 +256,11 @@ class ModelServer:
                 if reply.is_error:
                     reply.read()
                 reply.raise_for_status()
-                with (hang_up or HangUp()).over(reply):
+                hang_up = hang_up or HangUp()
+                with hang_up.over(reply):
                     for piece in _pieces(reply.iter_lines(), ended):
+                        if hang_up.is_called:
+                            return
                         self._note_well()
                         yield piece
 

@@ -41,7 +41,7 @@ def section_around(
     catalog: Catalog, opened: AuthorizedVersion, start: int
 ) -> tuple[int, int] | None:
     """Return the span of the section that holds an offset; None where there are no headings."""
-    return section_of(catalog.parsed(opened.version.version_id).blocks, start)
+    return section_of(catalog.blocks_of(opened.version.version_id), start)
 
 
 def marks_of(

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from rag.wording import names, numbers, numbers_in_words
+from rag.wording import MONTHS, names, numbers, numbers_in_words
 
 _AMOUNT: Final = re.compile(
     r"\bhow (?:many|much|old|far|big|large|high|fast|quickly)\b"
@@ -20,8 +20,8 @@ _PERSON: Final = re.compile(r"^\W*(?:who|whom|whose)\b", re.IGNORECASE)
 _TELLS_TIME: Final = re.compile(
     r"\d[:.]\d\d|\b(?:19|20)\d\d\b|\b(?:hour|minute|day|week|fortnight|month|quarter|year)s?\b"
     r"|\b(?:daily|weekly|monthly|quarterly|annual(?:ly)?|yearly|once|twice|every|each|always|never"
-    r"|noon|midnight|morning|night|january|february|march|april|may|june|july|august|september"
-    r"|october|november|december|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b",
+    rf"|noon|midnight|morning|night|{'|'.join(MONTHS)}"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b",
     re.IGNORECASE,
 )
 _NAMES_A_PERSON: Final = re.compile(

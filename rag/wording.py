@@ -50,6 +50,9 @@ NUMBER_WORDS = {
     "half": "0.5", "twice": "2", "once": "1", "first": "1", "second": "2", "third": "3",
 }  # fmt: skip
 """Numbers in words, as they must be found again in digits or words."""
+MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
 
 
 @dataclass(frozen=True, slots=True)

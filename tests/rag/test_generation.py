@@ -219,7 +219,7 @@ def test_a_reply_that_was_hung_up_on_before_it_began_brings_nothing() -> None:
     with silent_server() as (url, _):
         model = ModelServer(url=url, name="small")
 
-        assert "".join(model.complete(QUESTION, maximum_tokens=10, hang_up=hang_up)) in {"", "27 "}
+        assert list(model.complete(QUESTION, maximum_tokens=10, hang_up=hang_up)) == []
 
 
 @dataclass

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import openvino
 
+from corpus.processor import multiplies_bfloat16
+
 if TYPE_CHECKING:
     import torch
 
-_CPU_FLAGS = Path("/proc/cpuinfo")
-_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 _HASH_BYTES = 1 << 20
 
 
@@ -28,7 +28,7 @@ def packaged_model() -> Path:
 
 def inference_precision() -> openvino.Type:
     """Return the number format in which this machine's CPU multiplies fastest."""
-    return openvino.Type.bf16 if _has_bfloat16() else openvino.Type.f32
+    return openvino.Type.bf16 if multiplies_bfloat16() else openvino.Type.f32
 
 
 def kept_or_made(kept: Path, make: Callable[[], openvino.Model]) -> openvino.Model:
@@ -72,16 +72,6 @@ def hash_of_file(path: Path) -> str:
         while block := file.read(_HASH_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _has_bfloat16() -> bool:
-    """Say whether the CPU multiplies bfloat16; emulated, it would be slower than float32."""
-    try:
-        lines = _CPU_FLAGS.read_text().splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
 
 
 def _keep(model: openvino.Model, kept: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment import model_server
 from muniment.children import end_all
 from muniment.errors import ModelServerFailed
 from muniment.model_server import (
@@ -60,6 +61,27 @@ def test_without_a_gpu_all_processors_compute_and_the_prompt_is_limited() -> Non
     assert variables_of(PLAN, processors=[0, 3])["VLLM_CPU_OMP_THREADS_BIND"] == "0,3"
     assert "--enforce-eager" in command_of(PLAN)
     assert "--max-model-len" in command_of(PLAN)
+
+
+@pytest.mark.parametrize(("native", "format_"), [(True, "bfloat16"), (False, "float32")])
+def test_a_processor_is_not_made_to_emulate_its_numbers(
+    native: bool, format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_server, "multiplies_bfloat16", lambda: native)
+
+    command = command_of(dataclasses.replace(PLAN, folder=tmp_path))
+
+    assert command[command.index("--dtype") + 1] == format_
+
+
+def test_a_model_too_large_for_wider_numbers_keeps_the_narrow_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_server, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(model_server, "SHARE_OF_MEMORY_FOR_WEIGHTS", 1e-12)
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+
+    assert model_server.number_format(tmp_path) == "bfloat16"
 
 
 def test_on_a_gpu_the_processor_settings_are_left_out() -> None:

@@ -27,12 +27,14 @@ class Child:
             machine can read it.
         environment: Its whole environment.
         log: File that its output is appended to.
+        niceness: How far it stands back, 0 to 19, where others want the processor too.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    niceness: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -43,7 +45,8 @@ class Child:
     def start(self) -> None:
         """Start it, again if it has ended."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        leash = [sys.executable, "-P", "-m", "muniment.leash", str(os.getpid())]
+        leash = [sys.executable, "-P", "-m", "muniment.leash"]
+        leash += [str(os.getpid()), str(self.niceness)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - built here, no shell
                 [*leash, *self.command],

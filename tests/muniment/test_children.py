@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import subprocess
@@ -86,3 +87,20 @@ def test_a_program_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         process.wait()
 
     wait_for(lambda: gone(orphan))
+
+
+def test_a_program_told_to_stand_back_does_so_with_its_session(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "group = Path('/proc/self/autogroup')\n"
+        "told = group.read_text().split()[-1] if group.exists() else '7'\n"
+        "print(os.nice(0), told)\n"
+    )
+    usual = os.nice(0)
+    child = dataclasses.replace(make_child(code, tmp_path), niceness=7)
+
+    child.start()
+    wait_for(lambda: not child.alive())
+
+    assert last_lines(child.log) == f"{min(usual + 7, 19)} 7"

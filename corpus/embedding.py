@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 BATCH_TEXTS = 32
+LATEST_QUESTIONS = 16
 WEIGHT_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 PIECE_WEIGHTS: Final = ("word_embeddings.weight", "embed_tokens.weight")
 
@@ -94,6 +95,8 @@ class Embedder:
         self.dimension = files.dimension
         self.fingerprint = files.fingerprint
         self.maximum_tokens = files.maximum_tokens
+        self._questions: dict[bytes, FloatVector] = {}
+        self._questions_lock = threading.Lock()
 
     @classmethod
     def load(
@@ -162,9 +165,19 @@ class Embedder:
         """Return float32[dimension] of unit length, computed on one thread.
 
         With more threads a short question takes no less time on an idle machine and many
-        times as long on a busy one.
+        times as long on a busy one. A question that another thread is embedding is waited for,
+        and the latest ones are at hand: the text of none is kept.
         """
-        return self._engine.encode_question(text)
+        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        with self._questions_lock:
+            found = self._questions.pop(key, None)
+            if found is None:
+                found = self._engine.encode_question(text)
+                found.flags.writeable = False
+            self._questions[key] = found
+            if len(self._questions) > LATEST_QUESTIONS:
+                del self._questions[next(iter(self._questions))]
+        return found
 
 
 class _OpenVinoEngine:
@@ -183,7 +196,6 @@ class _OpenVinoEngine:
         self._questions = core.compile_model(model, "CPU", one_thread).create_infer_request()
         self._inputs = {name for port in model.inputs for name in port.get_names()}
         self._texts_lock = threading.Lock()
-        self._questions_lock = threading.Lock()
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         tokens = self._tokenizer.encode_batch(list(texts))
@@ -192,8 +204,7 @@ class _OpenVinoEngine:
 
     def encode_question(self, text: str) -> FloatVector:
         tokens = self._tokenizer.encode_batch([text])
-        with self._questions_lock:
-            return cast("FloatVector", self._infer(self._questions, tokens)[0])
+        return cast("FloatVector", self._infer(self._questions, tokens)[0])
 
     def _infer(self, request: openvino.InferRequest, tokens: Sequence[Encoding]) -> FloatMatrix:
         mask = np.array([token.attention_mask for token in tokens], dtype=np.int64)

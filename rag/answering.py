@@ -147,6 +147,7 @@ class Answering:
         else:
             before = [Asked(one) for one in earlier]
         sought, answers_back = _sought(question, before)
+        self._assistant.foresee(sought)
         try:
             accepted = self._assistant.accept(
                 question, asker, turn_id=turn.turn_id, conversation_id=turn.conversation_id

@@ -1,9 +1,10 @@
 """Answer a question: record, retrieve, authorise, draft, check, record, and only then show."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final
@@ -348,6 +349,7 @@ class Assistant:
         )
         self._weigh = weigh
         self._may_back = may_back
+        self._embed_question = embedder.embed_question
         self._fingerprint = embedder.fingerprint
         self._model = model
         self._record = record
@@ -376,6 +378,15 @@ class Assistant:
         """
         self._require_record()
         return self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
+
+    def foresee(self, question: str) -> None:
+        """Begin what a question needs before anything may be read for it: its own vector."""
+
+        def embed() -> None:
+            with suppress(Exception):  # the search meets it again, and says so
+                self._embed_question(question)
+
+        threading.Thread(target=embed, name="foreseeing", daemon=True).start()
 
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
         """Read chunks before anybody asks about them; nothing of them is handed out.
@@ -925,32 +936,31 @@ class _Making:
         return Outcome.PARTLY if missing else Outcome.ANSWERED
 
     def _is_worded(self, decided: _Decided) -> bool:
-        return any(each.quote and _speaks(each.quote, decided.spans) for each in self._kept)
+        return any(_speaks(quote, decided.spans) for each in self._kept for quote in each.quotes)
 
     def _sentence(self, one: CheckedSentence, model: str) -> Sentence:
-        assert one.quote is not None  # noqa: S101 - only backed ones are shown
-        number = self._citer.cite(one.quote).number
-        return Sentence(text=one.text, citations=[number], quoted=one.verbatim or not model)
+        numbers = [self._citer.cite(quote).number for quote in one.quotes]
+        return Sentence(text=one.text, citations=numbers, quoted=one.verbatim or not model)
 
     def _check(self, number: int, span: Span, checked: CheckedSentence) -> bool:
         """Tell a sentence as firm, when it is on record, or as struck."""
         told = SentenceChecked(
             number=number, start=span.start, end=span.end, text=checked.text, firm=False
         )
-        if checked.quote is None or not _speaks(checked.quote, self.spans):
+        if not checked.quotes or not all(_speaks(quote, self.spans) for quote in checked.quotes):
             self._struck += 1
             self.asking.progress(told)
             return True
         if not self.still.now():
             return False
-        citation = self._citer.cite(checked.quote)
+        citations = [self._citer.cite(quote) for quote in checked.quotes]
         person, turn_id = self.asking.asker.name, self.asking.turn_id
-        given = citations_given([citation])
+        given = citations_given(citations)
         self._append(SentenceBacked(person, turn_id, number, checked.text, given), after=self.after)
         self._kept.append(checked)
         self.asking.progress(
             told.model_copy(
-                update={"firm": True, "quoted": checked.verbatim, "citations": [citation]}
+                update={"firm": True, "quoted": checked.verbatim, "citations": citations}
             )
         )
         return True
@@ -988,6 +998,5 @@ def _among_all(
 ) -> CheckedSentence:
     """Return a sentence with what backs it, told by its place among all that was read."""
     checked = next(iter(drafted), CheckedSentence(text, None))
-    if checked.quote is None:
-        return checked
-    return replace(checked, quote=replace(checked.quote, passage=places[checked.quote.passage]))
+    quotes = [replace(quote, passage=places[quote.passage]) for quote in checked.quotes]
+    return replace(checked, quote=next(iter(quotes), None), further=tuple(quotes[1:]))

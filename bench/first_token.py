@@ -11,8 +11,9 @@ ahead, as they are half a minute after a start or a run.
 
 Where MUNIMENT_MODEL_URL names a model server that runs, that one is asked. On a machine whose
 processors the model shares with Muniment, the two slow each other down; with `--stand-in` a small
-server takes the model's place, which begins its reply a second after it was asked and takes no
-processor meanwhile, as a model on processors of its own: the difference is what Muniment adds.
+server takes the model's place, which begins its reply a second after it was asked, writes fifty
+pieces a second and takes no processor meanwhile, as a model on processors of its own: the
+difference is what Muniment adds.
 """
 
 import argparse
@@ -48,6 +49,8 @@ REST_SECONDS = 1.0
 """Between two questions: who asks has read the answer before."""
 QUIET_SECONDS = 120.0
 STAND_IN_SECONDS = 1.0
+PIECE_SECONDS = 0.02
+"""Between two pieces of its reply: fifty a second."""
 
 console = Console(highlight=False, width=110)
 
@@ -118,6 +121,7 @@ class _StandIn(BaseHTTPRequestHandler):
             for word in ("The", " passages", " do", " not", " answer", " this."):
                 piece = json.dumps({"choices": [{"delta": {"content": word}}]})
                 self.wfile.write(f"data: {piece}\n\n".encode())
+                time.sleep(PIECE_SECONDS)
             self.wfile.write(b"data: [DONE]\n\n")
 
     def _tell(self, told: object) -> None:

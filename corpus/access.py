@@ -284,7 +284,12 @@ class Gate:
 
     def may_read(self, principal: Principal, version_id: VersionId) -> bool:
         """Say whether a person may read a version now."""
-        return version_id in self._readable_versions(principal, [version_id])
+        return self.may_read_all(principal, [version_id])
+
+    def may_read_all(self, principal: Principal, version_ids: Collection[VersionId]) -> bool:
+        """Say whether a person may read every one of some versions now."""
+        wanted = set(version_ids)
+        return wanted <= set(self._readable_versions(principal, wanted))
 
     def open_version(self, principal: Principal, version: Version) -> AuthorizedVersion | None:
         """Return a version for reading, or None when the principal may not read it now."""
@@ -295,8 +300,7 @@ class Gate:
 
     def may_still_read(self, principal: Principal, chunks: Collection[AuthorizedChunk]) -> bool:
         """Say whether a principal may read every one of some chunks now."""
-        wanted = {chunk.found.version_id for chunk in chunks}
-        return wanted <= set(self._readable_versions(principal, wanted))
+        return self.may_read_all(principal, {chunk.found.version_id for chunk in chunks})
 
     def authorize(
         self, principal: Principal, chunks: Sequence[UncheckedChunk]

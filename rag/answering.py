@@ -132,10 +132,14 @@ class Answering:
                 conversation.
 
         Raises:
+            AuditUnavailable: The record does not take questions now.
             ModelBusy: Too many questions wait already.
             NotFound: The asker has no such conversation.
             RecordUnavailable: It cannot be put on record, so it is not answered.
         """
+        # A record that cannot be read, or must not be relied on, refuses here; one that cannot be
+        # written refuses when the question itself is recorded, before anything is read for it.
+        self._record.require_ready()
         worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
         lane = self._worded if worded else self._quoted
         lane.require_room(asker.name)

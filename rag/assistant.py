@@ -376,7 +376,6 @@ class Assistant:
         Raises:
             RecordUnavailable: It must not be answered.
         """
-        self._require_record()
         return self._append(QuestionAsked(asker.name, turn_id, conversation_id, question))
 
     def foresee(self, question: str) -> None:
@@ -455,6 +454,7 @@ class Assistant:
             watch=_Stopwatch(time.perf_counter()),
         )
         if accepted is None:
+            self._require_record()
             accepted = self.accept(
                 question, asker, turn_id=turn_id, conversation_id=conversation_id
             )

@@ -63,9 +63,6 @@ router = APIRouter()
 def ask(running: InService, principal: Reader, asked: Ask) -> Turn:
     """Ask a question; the answer is made whether or not anybody watches."""
     parts = running.parts
-    # A record that cannot be read, or must not be relied on, refuses here; one that cannot be
-    # written refuses when the question itself is recorded, before anything is read for it.
-    parts.record.require_ready()
     with denials_recorded(parts, principal, f"conversation {asked.conversation_id}"):
         return running.answering.ask(
             asked.question,
@@ -259,8 +256,7 @@ def _marked(parts: ServiceParts, turn: Turn) -> Turn:
 
 
 def _may_see_draft(parts: ServiceParts, principal: Principal, turn_id: str) -> bool:
-    versions = parts.conversations.rests_on(turn_id)
-    return all(parts.gate.may_read(principal, version) for version in versions)
+    return parts.gate.may_read_all(principal, parts.conversations.rests_on(turn_id))
 
 
 async def _events(running: Running, token: str, turn_id: str, after: int) -> AsyncIterator[str]:

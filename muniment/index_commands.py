@@ -39,10 +39,9 @@ def rebuild_index(settings: Settings, embedding_folder: Path | None) -> None:
 
     Nothing is parsed again. Interrupted, the command goes on where it was. The new index takes
     the old one's place at once where no Muniment runs, else when it is started again with the
-    new model in MUNIMENT_EMBEDDING_FOLDER.
+    new model in MUNIMENT_EMBEDDING_FOLDER. On a Qdrant server each model has a collection of its
+    own; 'muniment index prune' removes those of other models, once nothing uses them.
     """
-    if settings.qdrant_url:
-        raise InputMissing("Only the embedded index is built beside itself so far.")
     chosen = settings.model_copy(
         update={"embedding_folder": str(embedding_folder)} if embedding_folder else {}
     )
@@ -56,8 +55,8 @@ def rebuild_index(settings: Settings, embedding_folder: Path | None) -> None:
         stack.enter_context(closing(vectors))
         beside = open_index(
             folder=folder_beside(folder),
-            url="",
-            api_key="",
+            url=settings.qdrant_url,
+            api_key=settings.qdrant_key,
             dimension=embedder.dimension,
             fingerprint=embedder.fingerprint,
         )
@@ -77,6 +76,12 @@ def rebuild_index(settings: Settings, embedding_folder: Path | None) -> None:
         while put_in := pipeline.compare_index():
             console.print(f"{put_in} documents put into the new index.")
         beside.flush()
+    if settings.qdrant_url:
+        console.print(
+            "The collection of this model is complete. Start every Muniment again with the model "
+            "in MUNIMENT_EMBEDDING_FOLDER; then remove the earlier one: muniment index prune"
+        )
+        return
     mark_complete(folder)
     try:
         take_place(folder, embedder.fingerprint)
@@ -84,6 +89,40 @@ def rebuild_index(settings: Settings, embedding_folder: Path | None) -> None:
         console.print(str(waiting))
     else:
         console.print("The new index is in place.")
+
+
+@index.command("prune", epilog=example("muniment index prune"))
+@click.pass_obj
+def prune_index(settings: Settings) -> None:
+    """Remove what a Qdrant server keeps for embedding models other than the one of the settings.
+
+    Do so once every Muniment on that server runs with this model: those that do not find nothing
+    afterwards. The embedded index removes its predecessor by itself.
+    """
+    if not settings.qdrant_url:
+        raise InputMissing(
+            "There is no Qdrant server (MUNIMENT_QDRANT_URL); the embedded index removes its "
+            "predecessor by itself."
+        )
+    from corpus.index.server import ServerIndex  # noqa: PLC0415 - slow to import
+
+    embedder = load_embedder(settings)
+    with closing(
+        ServerIndex(
+            url=settings.qdrant_url,
+            api_key=settings.qdrant_key,
+            dimension=embedder.dimension,
+            fingerprint=embedder.fingerprint,
+        )
+    ) as kept:
+        if not kept.count():
+            raise InputMissing(
+                "The collection of this model is empty, so the others are left. Build it first: "
+                "muniment index rebuild"
+            )
+        removed = kept.remove_others()
+    console = Console(highlight=False)
+    console.print(f"Removed: {', '.join(removed)}" if removed else "There is nothing to remove.")
 
 
 @index.command("rechunk", epilog=example("muniment index rechunk"))

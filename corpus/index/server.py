@@ -36,6 +36,8 @@ from corpus.vectors import FloatVector, QuestionTerms, SparseVector
 
 MEMORY = ":memory:"
 COLLECTION = "muniment"
+"""How the names of all its collections begin; the embedding model's fingerprint follows."""
+FINGERPRINT_CHARACTERS = 16
 PAGE_POINTS = 10_000
 TIMEOUT_SECONDS = 60
 
@@ -49,7 +51,10 @@ _KEYS = {
 
 
 class ServerIndex:
-    """A ``VectorIndex`` in a collection of a Qdrant server.
+    """A ``VectorIndex`` in a collection of a Qdrant server, one for each embedding model.
+
+    So the collection of another model can be filled while this one serves. What is taken away,
+    and who may read what, is written to all of them.
 
     Args:
         url: The server's address, or ``:memory:``.
@@ -60,6 +65,7 @@ class ServerIndex:
 
     def __init__(self, *, url: str, api_key: str, dimension: int, fingerprint: str) -> None:
         self._url = url
+        self._collection = f"{COLLECTION}-{fingerprint[:FINGERPRINT_CHARACTERS]}"
         with self._translated():
             self._client = _client(url, api_key)
             self._prepare(dimension, fingerprint)
@@ -68,7 +74,7 @@ class ServerIndex:
         """See ``VectorIndex``."""
         for batch in batches(points):
             with self._translated():
-                self._client.upsert(COLLECTION, [_server_point(p) for p in batch], wait=True)
+                self._client.upsert(self._collection, [_server_point(p) for p in batch], wait=True)
 
     def rankings(
         self,
@@ -108,29 +114,38 @@ class ServerIndex:
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
-        self._set(filters.of_version(version_id), {filters.STATE: filters.LIVE})
+        condition = _translate(filters.of_version(version_id))
+        with self._translated():
+            live: Payload = {filters.STATE: filters.LIVE}
+            self._client.set_payload(self._collection, live, condition, wait=True)
 
     def remove_version(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
         selector = models.FilterSelector(filter=_translate(filters.of_version(version_id)))
         with self._translated():
-            self._client.delete(COLLECTION, selector, wait=True)
+            for collection in self._all():
+                self._client.delete(collection, selector, wait=True)
 
     def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
         """See ``VectorIndex``."""
         if chunk_ids:
             with self._translated():
                 points = models.PointIdsList(points=list(chunk_ids))
-                self._client.delete(COLLECTION, points, wait=True)
+                for collection in self._all():
+                    self._client.delete(collection, points, wait=True)
 
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
-        self._set(filters.of_document(document_id), {filters.ACCESS_LIST: access_list})
+        condition = _translate(filters.of_document(document_id))
+        payload: Payload = {filters.ACCESS_LIST: access_list}
+        with self._translated():
+            for collection in self._all():
+                self._client.set_payload(collection, payload, condition, wait=True)
 
     def count(self) -> int:
         """See ``VectorIndex``."""
         with self._translated():
-            return self._client.count(COLLECTION, exact=True).count
+            return self._client.count(self._collection, exact=True).count
 
     def versions(self, *, live: bool | None = None) -> set[VersionId]:
         """See ``VectorIndex``."""
@@ -140,7 +155,7 @@ class ServerIndex:
         while True:
             with self._translated():
                 records, offset = self._client.scroll(
-                    COLLECTION,
+                    self._collection,
                     scroll_filter=within,
                     limit=PAGE_POINTS,
                     offset=offset,
@@ -150,6 +165,14 @@ class ServerIndex:
             found.update(VersionId((record.payload or {})[filters.VERSION]) for record in records)
             if offset is None:
                 return found
+
+    def remove_others(self) -> list[str]:
+        """Remove the collections of other embedding models; return their names."""
+        with self._translated():
+            others = [name for name in self._all() if name != self._collection]
+            for name in others:
+                self._client.delete_collection(name)
+        return others
 
     def flush(self) -> None:
         """See ``VectorIndex``: the server keeps its own journal, every write waits for it."""
@@ -164,25 +187,19 @@ class ServerIndex:
             "fingerprint": fingerprint,
             "layout": LAYOUT,
         }
-        if self._client.collection_exists(COLLECTION):
-            stored = self._client.get_collection(COLLECTION).config.metadata
-            if {**(stored or {}), "layout": LAYOUT} == described != stored:
+        if self._client.collection_exists(self._collection):
+            stored = self._client.get_collection(self._collection).config.metadata
+            if stored != described:
                 raise IndexMismatch(
-                    f"The collection {COLLECTION!r} at {self._url} was built by an earlier "
+                    f"The collection {self._collection!r} at {self._url} was built by an earlier "
                     "Muniment. Remove the collection: it is made anew from the catalog at the "
                     "next start."
                 )
-            if stored != described:
-                raise IndexMismatch(
-                    f"The collection {COLLECTION!r} at {self._url} was built with another "
-                    "embedding model. Configure that model again, or remove the collection "
-                    "and ingest again."
-                )
         else:
-            _create_collection(self._client, dimension, described)
+            _create_collection(self._client, self._collection, dimension, described)
         if self._url != MEMORY:
             for key, kind in _KEYS.items():
-                self._client.create_payload_index(COLLECTION, key, kind, wait=True)
+                self._client.create_payload_index(self._collection, key, kind, wait=True)
 
     def _by_terms(
         self, terms: SparseVector, using: str, found: All, scope: All, limit: int
@@ -222,7 +239,7 @@ class ServerIndex:
         idf = models.IdfCorpusParams(corpus=_translate(scope)) if scope else None
         with self._translated():
             return self._client.query_points(
-                COLLECTION,
+                self._collection,
                 query=vector,
                 using=using,
                 query_filter=_translate(within),
@@ -231,9 +248,13 @@ class ServerIndex:
                 search_params=models.SearchParams(idf=idf) if idf else None,
             ).points
 
-    def _set(self, condition: All, payload: Payload) -> None:
-        with self._translated():
-            self._client.set_payload(COLLECTION, payload, _translate(condition), wait=True)
+    def _all(self) -> list[str]:
+        """Return the collections of every embedding model."""
+        return [
+            each.name
+            for each in self._client.get_collections().collections
+            if each.name.partition("-")[0] == COLLECTION
+        ]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -255,15 +276,15 @@ def _client(url: str, api_key: str) -> QdrantClient:
     )
 
 
-def _create_collection(client: QdrantClient, dimension: int, described: Payload) -> None:
+def _create_collection(client: QdrantClient, name: str, dimension: int, described: Payload) -> None:
     client.create_collection(
-        COLLECTION,
+        name,
         vectors_config={
             DENSE: models.VectorParams(size=dimension, distance=models.Distance.COSINE)
         },
         sparse_vectors_config={
-            name: models.SparseVectorParams(modifier=models.Modifier.IDF)
-            for name in (SPARSE, NAMES)
+            words: models.SparseVectorParams(modifier=models.Modifier.IDF)
+            for words in (SPARSE, NAMES)
         },
         metadata=described,
     )

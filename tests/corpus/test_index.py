@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from corpus.access import AccessListId
 from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.errors import IndexMismatch, IndexUnavailable
-from corpus.index import BATCH_POINTS, Bm25Encoder, Point, Rankings, VectorIndex, open_index
+from corpus.index import BATCH_POINTS, Bm25Encoder, Point, Rankings, VectorIndex, open_index, server
 from corpus.index.bm25 import PAIR_WEIGHT, IndexedText
 from corpus.index.server import MEMORY, ServerIndex
 
@@ -302,12 +303,61 @@ def test_a_damaged_index_is_reported_and_not_replaced(open_edge: Opener, tmp_pat
         open_edge()
 
 
-def test_a_collection_of_another_model_is_not_used() -> None:
+def test_a_collection_of_an_earlier_layout_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     index = ServerIndex(url=MEMORY, api_key="", dimension=DIMENSION, fingerprint=FINGERPRINT)
 
-    index._prepare(DIMENSION, FINGERPRINT)
-    with pytest.raises(IndexMismatch, match="another embedding model"):
-        index._prepare(DIMENSION, "model-two")
+    monkeypatch.setattr(server, "LAYOUT", 10_000)
+    with pytest.raises(IndexMismatch, match="earlier Muniment"):
+        index._prepare(DIMENSION, FINGERPRINT)
+
+
+@pytest.fixture
+def two_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ServerIndex, ServerIndex]]:
+    """One server, with the collection that serves and one that is built for another model."""
+    shared = QdrantClient(MEMORY)
+    monkeypatch.setattr(server, "_client", lambda url, key: shared)
+    yield tuple(
+        ServerIndex(url=MEMORY, api_key="", dimension=DIMENSION, fingerprint=model)
+        for model in (FINGERPRINT, "another model")
+    )  # type: ignore[misc]
+    shared.close()
+
+
+def test_another_models_collection_is_built_while_the_first_serves(
+    two_models: tuple[ServerIndex, ServerIndex],
+) -> None:
+    serving, beside = two_models
+    serving.upsert([point("fee", version="v1")])
+
+    beside.upsert([point("leave", version="v2")])
+
+    assert (serving.count(), beside.count()) == (1, 1)
+    assert serving.versions() != beside.versions()
+
+
+def test_what_is_removed_is_removed_for_every_model(
+    two_models: tuple[ServerIndex, ServerIndex],
+) -> None:
+    serving, beside = two_models
+    first, second = point("fee", version="v1"), point("leave", version="v2")
+    for index in two_models:
+        index.upsert([first, second])
+
+    serving.remove_version(VersionId("v1"))
+    serving.remove_chunks([second.chunk_id])
+
+    assert (serving.count(), beside.count()) == (0, 0)
+
+
+def test_only_the_collections_of_other_models_are_pruned(
+    two_models: tuple[ServerIndex, ServerIndex],
+) -> None:
+    beside = two_models[1]
+    beside.upsert([point("fee", version="v1")])
+
+    assert beside.remove_others() == [f"muniment-{FINGERPRINT[:16]}"]
+    assert beside.count() == 1
+    assert beside.remove_others() == []
 
 
 def test_a_server_that_is_away_is_reported() -> None:

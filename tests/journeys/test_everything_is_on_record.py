@@ -415,6 +415,7 @@ QUIET_COMMANDS = {
     "adapt": "writes index.adapt; shown in tests/muniment/test_adapt_commands.py",
     "index rechunk": "cuts texts on record otherwise; what was read names its hash",
     "index rebuild": "builds what is searched from texts on record; system.start names its model",
+    "index prune": "removes vectors of a model that serves no more; system.start names its own",
     "hold list": "the holds, for whoever owns the data folder",
     "hold lift": "writes hold.lift; shown in tests/muniment/test_hold_commands.py",
     "audit replay": "writes audit.view; shown in tests/muniment/test_oversight_commands.py",

@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from rag.errors import ModelBusy
@@ -27,11 +28,48 @@ class _Waiter(Generic[T]):
     item: T
 
 
+@dataclass(slots=True)
+class _Turns:
+    """Who has had how many turns.
+
+    Attributes:
+        had: By person, turns had, counted from where those who waited then stood.
+        last: By person, the number of the latest turn.
+        now: Turns had by whoever was served last, before that turn.
+        given: Turns given to anybody.
+    """
+
+    had: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    now: int = 0
+    given: int = 0
+
+    def enter(self, person: str) -> None:
+        self.had[person] = max(self.now, self.had.get(person, 0))
+
+    def next_of(self, people: Iterable[str], running: Counter[str]) -> str:
+        return min(
+            people, key=lambda one: (self.had.get(one, 0), running[one], self.last.get(one, 0))
+        )
+
+    def take(self, person: str) -> None:
+        self.now = self.had.get(person, 0)
+        self.had[person] = self.now + 1
+        self.given += 1
+        self.last[person] = self.given
+
+    def copy(self) -> "_Turns":
+        return _Turns(dict(self.had), dict(self.last), self.now, self.given)
+
+
 class FairQueue(Generic[T]):
     """Questions that wait for one of a few places, taken from each person in turn.
 
-    Next is a question of whoever has the fewest being answered now; among equals, of whoever was
-    served longest ago. So ten questions of one person do not hold up the one of another.
+    Next is a question of whoever has had the fewest turns; among equals, of whoever has the
+    fewest being answered now, then of whoever was served longest ago. Who comes anew begins where
+    the others stand: ten questions of one person do not hold up the one of another, and who asked
+    nothing so far has no turns saved up. (Start-time fair queueing, Goyal et al. 1996, every
+    question of one length.)
 
     Args:
         places: Questions answered at the same time.
@@ -47,8 +85,7 @@ class FairQueue(Generic[T]):
         self._most_of_one = most_of_one
         self._waiting: dict[str, deque[_Waiter[T]]] = {}
         self._running: Counter[str] = Counter()
-        self._served: dict[str, int] = {}
-        self._turns = 0
+        self._turns = _Turns()
         self._order: list[str] | None = []
         self._mean_seconds: float | None = None
         self._closed = False
@@ -71,6 +108,8 @@ class FairQueue(Generic[T]):
     def put(self, key: str, person: str, item: T) -> None:
         """Let a question wait."""
         with self._changed:
+            if person not in self._waiting:
+                self._turns.enter(person)
             self._waiting.setdefault(person, deque()).append(_Waiter(key, person, item))
             self._order = None
             self._changed.notify()
@@ -81,12 +120,9 @@ class FairQueue(Generic[T]):
             self._changed.wait_for(lambda: self._closed or self._waiting)
             if self._closed:
                 return None
-            person = min(
-                self._waiting, key=lambda one: (self._running[one], self._served.get(one, 0))
-            )
+            person = self._turns.next_of(self._waiting, self._running)
             waiter = self._pop(person)
-            self._turns += 1
-            self._served[person] = self._turns
+            self._turns.take(person)
             self._running[person] += 1
             return person, waiter.item
 
@@ -100,8 +136,8 @@ class FairQueue(Generic[T]):
             self._mean_seconds = (
                 seconds if mean is None else (1 - NEW_SHARE) * mean + NEW_SHARE * seconds
             )
-            if not self._waiting:
-                self._served.clear()  # nobody is behind anybody any more
+            if not self._waiting and not self._running:
+                self._turns = _Turns()  # nobody is behind anybody any more
             self._order = None
 
     def remove(self, key: str) -> T | None:
@@ -158,14 +194,13 @@ class FairQueue(Generic[T]):
     def _foreseen(self) -> list[str]:
         """Return the keys of what waits in the order it would be taken if nobody else came."""
         left = {person: deque(own) for person, own in self._waiting.items()}
-        running, served, turn = Counter(self._running), dict(self._served), self._turns
+        running, turns = Counter(self._running), self._turns.copy()
         order: list[str] = []
         while left:
-            person = min(left, key=lambda one: (running[one], served.get(one, 0)))
+            person = turns.next_of(left, running)
             order.append(left[person].popleft().key)
             if not left[person]:
                 del left[person]
-            turn += 1
-            served[person] = turn
+            turns.take(person)
             running[person] += 1
         return order

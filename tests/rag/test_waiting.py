@@ -52,6 +52,29 @@ def test_who_has_an_answer_in_the_making_comes_after_who_has_none() -> None:
     assert [one[1] for one in taken if one] == ["a1", "b1"]
 
 
+def test_quick_answers_give_nobody_more_turns() -> None:
+    queue = filled(*(f"{person}{number}" for number in range(4) for person in "abc"), places=2)
+    queue.take()  # a's first takes long
+    order = ["a"]
+    while queue.numbers()[1]:
+        person, _ = queue.take() or ("", "")
+        order.append(person)
+        queue.done(person, 0.1)
+
+    assert ["".join(sorted(order[at : at + 3])) for at in range(0, 12, 3)] == ["abc"] * 4
+
+
+def test_who_comes_late_has_no_turns_saved_up() -> None:
+    queue = filled(*(f"a{number}" for number in range(6)))
+    for _ in range(3):
+        queue.take()
+        queue.done("a", 1.0)
+    for number in range(3):
+        queue.put(f"b{number}", "b", f"b{number}")
+
+    assert served(queue) == ["b0", "a3", "b1", "a4", "b2", "a5"]
+
+
 def test_the_place_told_is_the_place_had() -> None:
     queue = filled("a1", "a2", "a3", "b1", "c1", "b2")
     told = {name: queue.place_of(name) for name in ("a1", "a2", "a3", "b1", "c1", "b2")}

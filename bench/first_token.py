@@ -40,7 +40,7 @@ from bench.running_site import Site, running_site
 from rag.evaluation import read_questions
 from rag.generation import Message, ModelServer
 
-MEASURED = 8
+MEASURED = 12
 SECOND = "Please tell me: {}"
 READ_AHEAD_SECONDS = 300.0
 SETTLED_SECONDS = 35.0

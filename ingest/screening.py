@@ -104,7 +104,7 @@ _ROLE_MARK = re.compile(
     r"|</?(?:system|assistant|instructions?|user_input|passages?)>"
     r"|^\s*#{2,}\s*(?:instructions?|system|assistant|response)\b\s*:?\s*$"
     r"|^\W*(?:system|assistant)(?: (?:message|prompt|note|override|update))?\s*[:>\]]\s*\S.{0,60}"
-    r"\b(?:you|your|ignore|must|user|assistant)\b",
+    r"\b(?:you|your|ignore|must|user|assistant|answer)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _FETCHED = re.compile(
@@ -117,7 +117,10 @@ _ALWAYS_HIDDEN = re.compile(
 )
 _BETWEEN_LETTERS = re.compile("(?<=[A-Za-z])[\u200b-\u200f\u2060-\u2064\ufeff]+(?=[A-Za-z])")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
-_SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s|$)[^.!?\n]*)*(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)")
+_SENTENCE = re.compile(
+    r"[^.!?\n]*(?:[.!?](?![\"'\u201d\u2019)]*(?:\s|$))[^.!?\n]*)*"
+    r"(?:[.!?]+[\"'\u201d\u2019)]*|\n|$)"
+)
 
 
 def screened(text: str, chunks: Sequence[Chunk]) -> list[Chunk]:

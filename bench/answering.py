@@ -43,7 +43,7 @@ def checks() -> dict[str, Check]:
     return {
         "by words alone": _by_words,
         "with a judge that may back": _judge_may_back,
-        "with a judge that only strikes": _judge_strikes,
+        "with the judge as shipped": _judge_agrees,
     }
 
 
@@ -58,7 +58,7 @@ def _judge_may_back(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
     return Checked(supported, score)
 
 
-def _judge_strikes(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+def _judge_agrees(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
     return Checked(_is_supported(check_draft(claim, passages, judge().weigh)), None)
 
 

@@ -33,7 +33,11 @@ WIDEST_SPREAD = 2.0
 claim's own: what is drawn together from further apart may join what does not belong together."""
 
 SURE = 0.9
-"""How likely the judge must find it that a span bears out what words alone do not show."""
+"""How likely a model that is fit to judge must find it that a span bears out a sentence."""
+AGREED = 0.7
+"""How likely our own judge must, where the span also holds nearly all of the words."""
+AGREED_COVERAGE = 0.85
+"""Part of a sentence's terms that the span itself must hold for that."""
 DOUBTFUL = 0.5
 """How likely the judge must find a contradiction to strike what words alone let pass."""
 CONSIDERED = 8
@@ -106,15 +110,16 @@ def check_draft(
     A span supports a sentence when it holds its words in their order and close together, all its
     figures and names, no other figure among them, every "only", "all" or "monthly" of it, and
     neither denies what the sentence states nor turns a duty into a permission. A judge strikes
-    what it finds contradicted all the same. Only one that may back also finds support that words
-    alone do not show: it must be sure, and figures and names must be there.
+    what it finds contradicted all the same. Where the words are there but in another order, it
+    may agree that the span bears the sentence out. Only a judge that may back also finds support
+    that words alone do not show: it must be sure, and figures and names must be there.
     Chosen on `samples/claims`; `python -m bench claims` prints what passes.
 
     Args:
         draft: What the model wrote.
         passages: What it was given.
         weigh: The judge; None to go by words alone.
-        may_back: Whether it may back what words alone do not, or only strike.
+        may_back: Whether it may back what words do not show, or only strike and agree.
     """
     windows = [
         window for number, passage in enumerate(passages) for window in _windows(number, passage)
@@ -149,7 +154,11 @@ def _weighed(
     if checked.quote is not None:
         after = _unless_contradicted(checked, windows, weigh)
         return after, after.quote is None
-    return (_borne_out(checked, windows, weigh) if may_back else checked), False
+    likely = _likely_support(claim, windows)
+    least = SURE
+    if not may_back:
+        likely, least = [one for one in likely if _holds_the_words(claim, one)], AGREED
+    return _borne_out(checked, likely, weigh, least=least), False
 
 
 def _unless_contradicted(
@@ -164,15 +173,16 @@ def _unless_contradicted(
 
 
 def _borne_out(
-    checked: CheckedSentence, windows: Sequence[_Window], weigh: Weigh
+    checked: CheckedSentence, likely: Sequence[_Window], weigh: Weigh, *, least: float
 ) -> CheckedSentence:
-    """Let the judge find support for what is said in other words."""
-    likely = _likely_support(checked.text, windows)
+    """Let the judge find support for what is said in other words, or in another order."""
+    if not likely:
+        return checked
     verdicts = weigh([(checked.text, window.in_context()) for window in likely])
     borne_out = [
         (verdict.bears_out, window)
         for verdict, window in zip(verdicts, likely, strict=True)
-        if verdict.bears_out >= SURE
+        if verdict.bears_out >= least
     ]
     if not borne_out:
         return checked
@@ -183,6 +193,8 @@ def _borne_out(
 def _likely_support(sentence: str, windows: Sequence[_Window]) -> list[_Window]:
     """Return the windows that hold a sentence's figures and names and most of its terms."""
     claimed = terms(sentence)
+    if not claimed:
+        return []
     named = {name for name in names(sentence) if not name.isdigit()}
     able = [
         window
@@ -197,6 +209,16 @@ def _likely_support(sentence: str, windows: Sequence[_Window]) -> list[_Window]:
             len(window.quote.text),
         ),
     )[:CONSIDERED]
+
+
+def _holds_the_words(sentence: str, window: _Window) -> bool:
+    """Say whether a window holds nearly all of a sentence's terms, in any order, and its sense."""
+    claimed = terms(sentence)
+    return (
+        len(claimed & window.terms) >= AGREED_COVERAGE * len(claimed)
+        and limits(sentence) <= limits(window.quote.text)
+        and _same_sense(sentence, _nearest(window.sentences, claimed))
+    )
 
 
 def _check(sentence: str, windows: Sequence[_Window]) -> CheckedSentence:

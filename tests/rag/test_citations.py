@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.citations import CheckedSentence, check_draft
+from rag.citations import AGREED, CheckedSentence, check_draft
 from rag.judging import Verdict, Weigh
+from tests.judge import judge
 from tests.rag.conftest import Passages
 
 LEAVE = (
@@ -211,3 +212,58 @@ def test_the_documents_own_words_need_no_judge() -> None:
     )
 
     assert checked.verbatim
+
+
+SWAPPED = [
+    ("The tenant pays the landlord a deposit.", "The landlord pays the tenant a deposit."),
+    (
+        "Partners approve the expenses of associates.",
+        "Associates approve the expenses of partners.",
+    ),
+    (
+        "Complaints go to the manager before the director.",
+        "Complaints go to the director before the manager.",
+    ),
+    (
+        "A director supervises each trainee for two years.",
+        "A trainee supervises each director for two years.",
+    ),
+]
+
+
+TURNED = "In the last week of March leave must not be taken."
+"""Every word of a sentence of LEAVE, in another order."""
+
+
+def test_words_in_another_order_are_backed_where_the_judge_agrees() -> None:
+    (alone,) = check_draft(TURNED, Passages()(LEAVE))
+    (agreed,) = check_draft(TURNED, Passages()(LEAVE), judge_of(bears_out=AGREED))
+    (doubted,) = check_draft(TURNED, Passages()(LEAVE), judge_of(bears_out=AGREED - 0.01))
+
+    assert alone.quote is None
+    assert agreed.quote is not None
+    assert agreed.quote.text == "Leave must not be taken in the last week of March."
+    assert doubted.quote is None
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "In the first week of May holidays must not be taken.",
+        "In the last week of March leave may not be taken.",
+        "In the last week of March all leave must not be taken.",
+        "In the last week of March 2024 leave must not be taken.",
+        "Yes.",
+    ],
+)
+def test_a_judge_that_agrees_to_everything_backs_no_other_words(draft: str) -> None:
+    (checked,) = check_draft(draft, Passages()(LEAVE), judge_of(bears_out=1.0))
+
+    assert checked.quote is None
+
+
+@pytest.mark.parametrize(("passage", "draft"), SWAPPED)
+def test_the_judge_does_not_agree_to_roles_that_are_swapped(passage: str, draft: str) -> None:
+    (checked,) = check_draft(draft, Passages()(passage), judge().weigh)
+
+    assert checked.quote is None

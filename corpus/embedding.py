@@ -173,7 +173,7 @@ class Embedder:
             found = self._questions.pop(key, None)
             if found is None:
                 found = self._engine.encode_question(text)
-                found.flags.writeable = False
+                found.setflags(write=False)
             self._questions[key] = found
             if len(self._questions) > LATEST_QUESTIONS:
                 del self._questions[next(iter(self._questions))]

@@ -47,7 +47,7 @@ class RememberingEmbedder(Embedder):
     def __init__(self, real: Embedder) -> None:
         self._real = real
         self._rows: dict[str, FloatVector] = {}
-        self._questions: dict[str, FloatVector] = {}
+        self._asked: dict[str, FloatVector] = {}
         self.dimension = real.dimension
         self.fingerprint = real.fingerprint
 
@@ -60,9 +60,9 @@ class RememberingEmbedder(Embedder):
         return np.stack([self._rows[text] for text in texts])
 
     def embed_question(self, text: str) -> FloatVector:
-        if text not in self._questions:
-            self._questions[text] = self._real.embed_question(text)
-        return self._questions[text]
+        if text not in self._asked:
+            self._asked[text] = self._real.embed_question(text)
+        return self._asked[text]
 
 
 class Clock:

@@ -137,8 +137,7 @@ class Answering:
             NotFound: The asker has no such conversation.
             RecordUnavailable: It cannot be put on record, so it is not answered.
         """
-        # A record that cannot be read, or must not be relied on, refuses here; one that cannot be
-        # written refuses when the question itself is recorded, before anything is read for it.
+        # One that cannot be written refuses when the question itself is recorded.
         self._record.require_ready()
         worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
         lane = self._worded if worded else self._quoted
@@ -146,10 +145,8 @@ class Answering:
         turn = self._conversations.start_turn(
             asker.name, question, conversation_id, instead_of=instead_of
         )
-        if earlier is None:
-            before = self._conversations.asked_before(turn)
-        else:
-            before = [Asked(one) for one in earlier]
+        told = None if earlier is None else [Asked(one) for one in earlier]
+        before = self._conversations.asked_before(turn) if told is None else told
         sought, answers_back = _sought(question, before)
         self._assistant.foresee(sought)
         try:

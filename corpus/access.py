@@ -284,12 +284,13 @@ class Gate:
 
     def may_read(self, principal: Principal, version_id: VersionId) -> bool:
         """Say whether a person may read a version now."""
-        return self.may_read_all(principal, [version_id])
+        return version_id in self.readable_among(principal, [version_id])
 
-    def may_read_all(self, principal: Principal, version_ids: Collection[VersionId]) -> bool:
-        """Say whether a person may read every one of some versions now."""
-        wanted = set(version_ids)
-        return wanted <= set(self._readable_versions(principal, wanted))
+    def readable_among(
+        self, principal: Principal, version_ids: Collection[VersionId]
+    ) -> frozenset[VersionId]:
+        """Return which of some versions a person may read now, looked up at once."""
+        return frozenset(self._readable_versions(principal, version_ids))
 
     def open_version(self, principal: Principal, version: Version) -> AuthorizedVersion | None:
         """Return a version for reading, or None when the principal may not read it now."""
@@ -300,13 +301,14 @@ class Gate:
 
     def may_still_read(self, principal: Principal, chunks: Collection[AuthorizedChunk]) -> bool:
         """Say whether a principal may read every one of some chunks now."""
-        return self.may_read_all(principal, {chunk.found.version_id for chunk in chunks})
+        wanted = {chunk.found.version_id for chunk in chunks}
+        return wanted <= self.readable_among(principal, wanted)
 
     def authorize(
         self, principal: Principal, chunks: Sequence[UncheckedChunk]
     ) -> list[AuthorizedChunk]:
         """Return those chunks that the principal may read, in the order given."""
-        readable = self._readable_versions(principal, {chunk.version_id for chunk in chunks})
+        readable = self.readable_among(principal, {chunk.version_id for chunk in chunks})
         if readable:
             self._opened(principal, readable)
         return [

@@ -76,7 +76,7 @@ class _Engine(Protocol):
         """Return unit rows for one batch."""
 
     def encode_question(self, text: str) -> FloatVector:
-        """Return the unit vector of one question."""
+        """Return the unit vector of one question; never called by two threads at once."""
 
 
 class Embedder:

@@ -107,6 +107,8 @@ def prune_index(settings: Settings) -> None:
     from corpus.index.server import ServerIndex  # noqa: PLC0415 - slow to import
 
     embedder = load_embedder(settings)
+    with closing(open_catalog(settings)) as catalog:
+        live = {version.version_id for version in catalog.live_versions()}
     with closing(
         ServerIndex(
             url=settings.qdrant_url,
@@ -119,6 +121,11 @@ def prune_index(settings: Settings) -> None:
             raise InputMissing(
                 "The collection of this model is empty, so the others are left. Build it first: "
                 "muniment index rebuild"
+            )
+        if missing := live - kept.versions(live=True):
+            raise InputMissing(
+                f"{len(missing)} documents are not in the collection of this model yet, so the "
+                "others are left. Build it to its end first: muniment index rebuild"
             )
         removed = kept.remove_others()
     console = Console(highlight=False)

@@ -988,7 +988,7 @@ def _own_words(settled: Settled) -> list[CheckedSentence]:
     if not settled.conflict:
         quoted = tuple(sorted(quoted, key=lambda found: (found.passage, found.span.start)))
     return [
-        CheckedSentence(found.text, Quote(found.passage, found.span, found.text), verbatim=True)
+        CheckedSentence(found.text, (Quote(found.passage, found.span, found.text),), verbatim=True)
         for found in quoted
     ]
 
@@ -997,6 +997,6 @@ def _among_all(
     text: str, drafted: Sequence[CheckedSentence], places: Sequence[int]
 ) -> CheckedSentence:
     """Return a sentence with what backs it, told by its place among all that was read."""
-    checked = next(iter(drafted), CheckedSentence(text, None))
+    checked = next(iter(drafted), CheckedSentence(text))
     quotes = [replace(quote, passage=places[quote.passage]) for quote in checked.quotes]
-    return replace(checked, quote=next(iter(quotes), None), further=tuple(quotes[1:]))
+    return replace(checked, quotes=tuple(quotes))

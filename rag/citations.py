@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from corpus.access import AuthorizedChunk
 from rag.judging import Weigh
@@ -65,20 +65,19 @@ class CheckedSentence:
 
     Attributes:
         text: The sentence.
-        quote: What supports it, or its first clause; None when nothing does.
+        quotes: What supports it: one span, or one for each of its clauses; empty when nothing
+            does.
         verbatim: Whether it is in the source's own words.
-        further: What supports the other clauses of one that no single span supports.
     """
 
     text: str
-    quote: Quote | None
+    quotes: tuple[Quote, ...] = ()
     verbatim: bool = False
-    further: tuple[Quote, ...] = ()
 
     @property
-    def quotes(self) -> tuple[Quote, ...]:
-        """Everything that supports it, in its order, each once."""
-        return () if self.quote is None else tuple(dict.fromkeys([self.quote, *self.further]))
+    def quote(self) -> Quote | None:
+        """What supports it, or its first clause; None when nothing does."""
+        return next(iter(self.quotes), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +136,10 @@ def _in_whole_or_in_clauses(
     """
     whole, contradicted = weighed(sentence)
     parts = [] if whole.quote is not None or contradicted else clauses(sentence)
-    apart = [weighed(part)[0] for part in parts]
-    quotes = [each.quote for each in apart if each.quote is not None]
-    if not quotes or len(quotes) < len(apart):
+    apart = [weighed(part)[0].quotes for part in parts]
+    if not apart or not all(apart):
         return whole
-    return CheckedSentence(sentence, quotes[0], further=tuple(quotes[1:]))
+    return CheckedSentence(sentence, tuple(dict.fromkeys(chain.from_iterable(apart))))
 
 
 def _weighed(
@@ -169,7 +167,7 @@ def _unless_contradicted(
         return checked
     own = next(window for window in windows if window.quote == checked.quote)
     (verdict,) = weigh([(checked.text, own.in_context())])
-    return CheckedSentence(checked.text, None) if verdict.contradicts >= DOUBTFUL else checked
+    return CheckedSentence(checked.text) if verdict.contradicts >= DOUBTFUL else checked
 
 
 def _borne_out(
@@ -187,7 +185,7 @@ def _borne_out(
     if not borne_out:
         return checked
     _, best = min(borne_out, key=lambda pair: (len(pair[1].quote.text), -pair[0]))
-    return CheckedSentence(checked.text, best.quote)
+    return CheckedSentence(checked.text, (best.quote,))
 
 
 def _likely_support(sentence: str, windows: Sequence[_Window]) -> list[_Window]:
@@ -224,21 +222,21 @@ def _holds_the_words(sentence: str, window: _Window) -> bool:
 def _check(sentence: str, windows: Sequence[_Window]) -> CheckedSentence:
     claimed = terms(sentence)
     if not claimed:
-        return CheckedSentence(sentence, None)
+        return CheckedSentence(sentence)
     supporting = [
         (len(claimed & window.terms) / len(claimed), window)
         for window in windows
         if _supports(window, sentence, claimed)
     ]
     if not supporting:
-        return CheckedSentence(sentence, None)
+        return CheckedSentence(sentence)
     # Among equally good ones the shortest, then the one of the better passage.
     _, best = max(
         supporting,
         key=lambda pair: (round(pair[0], 2), -len(pair[1].quote.text), -pair[1].quote.passage),
     )
     return CheckedSentence(
-        sentence, best.quote, verbatim=_plain(sentence) in _plain(best.quote.text)
+        sentence, (best.quote,), verbatim=_plain(sentence) in _plain(best.quote.text)
     )
 
 

@@ -188,10 +188,10 @@ def for_reader(turn: Turn, principal: Principal, gate: Gate) -> Turn:
     if turn.answer is None:
         return turn
     answer = turn.answer
-    named = {citation.version_id for citation in answer.citations}
-    named.update(passage.version_id for passage in answer.passages)
-    named.update(answer.names)
-    readable = {version for version in named if gate.may_read(principal, VersionId(version))}
+    named = {VersionId(citation.version_id) for citation in answer.citations}
+    named.update(VersionId(passage.version_id) for passage in answer.passages)
+    named.update(VersionId(name) for name in answer.names)
+    readable = gate.readable_among(principal, named)
     if readable == named:
         return turn
     passages = [passage for passage in answer.passages if passage.version_id in readable]
@@ -256,7 +256,8 @@ def _marked(parts: ServiceParts, turn: Turn) -> Turn:
 
 
 def _may_see_draft(parts: ServiceParts, principal: Principal, turn_id: str) -> bool:
-    return parts.gate.may_read_all(principal, parts.conversations.rests_on(turn_id))
+    versions = parts.conversations.rests_on(turn_id)
+    return versions <= parts.gate.readable_among(principal, versions)
 
 
 async def _events(running: Running, token: str, turn_id: str, after: int) -> AsyncIterator[str]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from audit.events import ConversationShared, DataExported, FeedbackGiven
 from corpus.access import Principal
-from corpus.documents import DocumentId, VersionId
+from corpus.documents import DocumentId
 from rag.contract import Conversation, Feedback, Rename, Share
 from rag.conversations import NOT_FOUND
 from rag.errors import NotFound, UnknownAccount
@@ -139,6 +139,6 @@ def _colleague(parts: ServiceParts, name: str) -> str:
 
 
 def _check_readable(parts: ServiceParts, principal: Principal, document_id: str) -> None:
-    versions = parts.catalog.versions_of(DocumentId(document_id))
-    if not any(parts.gate.may_read(principal, VersionId(one.version_id)) for one in versions):
+    versions = {one.version_id for one in parts.catalog.versions_of(DocumentId(document_id))}
+    if not parts.gate.readable_among(principal, versions):
         raise NotFound(NOT_FOUND)

@@ -114,33 +114,22 @@ class ServerIndex:
 
     def make_live(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
-        condition = _translate(filters.of_version(version_id))
-        with self._translated():
-            live: Payload = {filters.STATE: filters.LIVE}
-            self._client.set_payload(self._collection, live, condition, wait=True)
+        live: Payload = {filters.STATE: filters.LIVE}
+        self._set([self._collection], filters.of_version(version_id), live)
 
     def remove_version(self, version_id: VersionId) -> None:
         """See ``VectorIndex``."""
-        selector = models.FilterSelector(filter=_translate(filters.of_version(version_id)))
-        with self._translated():
-            for collection in self._all():
-                self._client.delete(collection, selector, wait=True)
+        self._delete(models.FilterSelector(filter=_translate(filters.of_version(version_id))))
 
     def remove_chunks(self, chunk_ids: Sequence[ChunkId]) -> None:
         """See ``VectorIndex``."""
         if chunk_ids:
-            with self._translated():
-                points = models.PointIdsList(points=list(chunk_ids))
-                for collection in self._all():
-                    self._client.delete(collection, points, wait=True)
+            self._delete(models.PointIdsList(points=list(chunk_ids)))
 
     def set_access_list(self, document_id: DocumentId, access_list: AccessListId) -> None:
         """See ``VectorIndex``."""
-        condition = _translate(filters.of_document(document_id))
-        payload: Payload = {filters.ACCESS_LIST: access_list}
-        with self._translated():
-            for collection in self._all():
-                self._client.set_payload(collection, payload, condition, wait=True)
+        changed: Payload = {filters.ACCESS_LIST: access_list}
+        self._set(self._all(), filters.of_document(document_id), changed)
 
     def count(self) -> int:
         """See ``VectorIndex``."""
@@ -168,8 +157,8 @@ class ServerIndex:
 
     def remove_others(self) -> list[str]:
         """Remove the collections of other embedding models; return their names."""
+        others = [name for name in self._all() if name != self._collection]
         with self._translated():
-            others = [name for name in self._all() if name != self._collection]
             for name in others:
                 self._client.delete_collection(name)
         return others
@@ -250,11 +239,20 @@ class ServerIndex:
 
     def _all(self) -> list[str]:
         """Return the collections of every embedding model."""
-        return [
-            each.name
-            for each in self._client.get_collections().collections
-            if each.name.partition("-")[0] == COLLECTION
-        ]
+        with self._translated():
+            found = self._client.get_collections().collections
+        return [each.name for each in found if each.name.partition("-")[0] == COLLECTION]
+
+    def _set(self, collections: Sequence[str], condition: All, payload: Payload) -> None:
+        with self._translated():
+            for collection in collections:
+                self._client.set_payload(collection, payload, _translate(condition), wait=True)
+
+    def _delete(self, points: models.FilterSelector | models.PointIdsList) -> None:
+        collections = self._all()
+        with self._translated():
+            for collection in collections:
+                self._client.delete(collection, points, wait=True)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,10 @@ def qdrant(monkeypatch: pytest.MonkeyPatch) -> QdrantClient:
 
 @pytest.fixture
 def run(qdrant: QdrantClient, tmp_path: Path) -> Run:
-    environment = {"MUNIMENT_DATA": str(tmp_path / "data"), "MUNIMENT_QDRANT_URL": SERVER}
+    usual = {"MUNIMENT_DATA": str(tmp_path / "data"), "MUNIMENT_QDRANT_URL": SERVER}
 
-    def invoke(*words: str) -> Result:
-        return CliRunner().invoke(cli, words, env=environment)
+    def invoke(*words: str, environment: Mapping[str, str] | None = None) -> Result:
+        return CliRunner().invoke(cli, words, env={**usual, **(environment or {})})
 
     return invoke
 
@@ -79,6 +79,24 @@ def test_a_collection_for_another_model_is_built_beside_and_the_first_pruned(
     assert pruned.output.startswith("Removed: muniment-")
     assert sizes(qdrant) == [1]
     assert run("index", "prune").output == "There is nothing to remove.\n"
+
+
+def test_nothing_is_pruned_while_the_own_collection_lacks_a_document(
+    run: Run, qdrant: QdrantClient, other_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "rules").mkdir()
+    run("source", "add", str(tmp_path / "rules"), "--groups", "staff", "--name", "rules")
+    for number in (1, 2):
+        (tmp_path / "rules" / f"{number}.txt").write_text(f"Rule {number} is read in May.")
+        assert run("ingest", str(tmp_path / "rules")).exit_code == 0
+        if number == 1:
+            assert run("index", "rebuild", "--embedding-folder", str(other_model)).exit_code == 0
+
+    refused = run("index", "prune", environment={"MUNIMENT_EMBEDDING_FOLDER": str(other_model)})
+
+    assert refused.exit_code == 2
+    assert "1 documents are not in the collection of this model yet" in refused.output
+    assert sorted(sizes(qdrant)) == [1, 2]
 
 
 def test_nothing_is_pruned_before_the_own_collection_holds_anything(run: Run) -> None:

@@ -17,6 +17,7 @@ from muniment.settings import load_settings
 from rag.citations import CheckedSentence, check_draft
 from rag.evidence import Embed, EvidenceFinder, is_sufficient
 from rag.judging import Judge
+from rag.larger_judge import load as larger_judge_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,16 @@ def _is_supported(found: Sequence[CheckedSentence]) -> bool:
 def finders() -> dict[str, EvidenceFinder]:
     """Return the finders of evidence by what they go by, the shipped one last."""
     embed = _remembering(embedder().embed)
-    return {
+    known = {
         "without the judge": EvidenceFinder(embed),
         "with the judge": EvidenceFinder(embed, judge().weigh),
     }
+    larger = larger_judge()
+    if larger is not None:
+        known["with the larger judge"] = EvidenceFinder(
+            embed, judge().weigh, weigh_again=lambda: larger.weigh
+        )
+    return known
 
 
 def _remembering(embed: Embed) -> Embed:
@@ -104,6 +111,15 @@ def embedder() -> Embedder:
 def judge() -> Judge:
     """Return the product's judge."""
     return Judge.load(cache_folder=_cache_folder())
+
+
+@cache
+def larger_judge() -> Judge | None:
+    """Return the product's larger judge; None where its model has not been prepared."""
+    base = load_settings().larger_judge_folder()
+    if base is None or not (base / "config.json").exists():
+        return None
+    return larger_judge_of(base, cache_folder=_cache_folder())
 
 
 @cache

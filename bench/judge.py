@@ -8,8 +8,6 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
 
 import numpy as np
 from rich.console import Console
@@ -17,7 +15,7 @@ from rich.table import Table
 
 from muniment.settings import CHECKOUT
 from rag import profiles
-from rag.judging import TAUGHT, Judge, Verdict
+from rag.judging import Judge, Verdict
 
 CLAIMS = CHECKOUT / "samples" / "claims"
 HELD_OUT = 12
@@ -48,18 +46,29 @@ class Item:
 
 
 def main() -> None:
-    """Print how well the shipped judge does on the passages it was not taught on."""
+    """Print how well the judges do on the passages they were not taught on."""
+    # Imported here because teaching uses this module, and loads neither.
+    from bench.answering import judge, larger_judge  # noqa: PLC0415
+
+    _show("The judge", judge())
+    larger = larger_judge()
+    if larger is None:
+        console.print("The larger judge's model is not here; `muniment up` prepares it.\n")
+    else:
+        _show("The larger judge", larger)
+
+
+def _show(name: str, judge: Judge) -> None:
     held = list(items(held_out()))
-    judge = Judge.load(cache_folder=Path(gettempdir()) / "muniment-judge", taught=TAUGHT)
     started = time.process_time()
     verdicts = judge.weigh([(item.text, item.passage) for item in held])
     spent = time.process_time() - started
-    table = Table(title=f"The judge on {len({item.passage for item in held})} passages not taught")
+    table = Table(title=f"{name} on {len({item.passage for item in held})} passages not taught")
     for column in ("told apart", "first", "second", "area under the curve"):
         table.add_column(column, justify="left" if column == "told apart" else "right")
-    for name, first, second in SETS:
+    for told, first, second in SETS:
         highs, lows = _bears_out(held, verdicts, first), _bears_out(held, verdicts, second)
-        table.add_row(name, str(len(highs)), str(len(lows)), f"{area(highs, lows):.3f}")
+        table.add_row(told, str(len(highs)), str(len(lows)), f"{area(highs, lows):.3f}")
     console.print(table)
     console.print(f"{spent / len(held) * 1000:.1f} ms CPU a pair.\n")
 

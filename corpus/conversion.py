@@ -31,8 +31,15 @@ def inference_precision() -> openvino.Type:
     return openvino.Type.bf16 if multiplies_bfloat16() else openvino.Type.f32
 
 
-def kept_or_made(kept: Path, make: Callable[[], openvino.Model]) -> openvino.Model:
+def kept_or_made(
+    kept: Path, make: Callable[[], openvino.Model], *, halved: bool = False
+) -> openvino.Model:
     """Return the conversion kept in a file, making and keeping it the first time.
+
+    Args:
+        kept: The file.
+        make: Makes it.
+        halved: Keep its weights in 16 bits, for large models whose weights have no more.
 
     Raises:
         OSError: It cannot be kept there.
@@ -44,8 +51,8 @@ def kept_or_made(kept: Path, make: Callable[[], openvino.Model]) -> openvino.Mod
         except RuntimeError:  # written by another release, or damaged: made anew below
             kept.unlink()
     model = make()
-    _keep(model, kept)
-    return model
+    _keep(model, kept, halved=halved)
+    return openvino.Core().read_model(kept) if halved else model
 
 
 def converted(module: "torch.nn.Module") -> openvino.Model:
@@ -74,13 +81,13 @@ def hash_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _keep(model: openvino.Model, kept: Path) -> None:
+def _keep(model: openvino.Model, kept: Path, *, halved: bool) -> None:
     """Save a conversion; the .xml is moved last, so that one that is there is complete."""
     staged = kept.with_name(f".new-{os.getpid()}-{kept.stem}.xml")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        # Halved weights would be decompressed anyway, and change the vectors.
-        openvino.save_model(model, staged, compress_to_fp16=False)
+        # Halved weights would be decompressed anyway, and change an encoder's vectors.
+        openvino.save_model(model, staged, compress_to_fp16=halved)
         staged.with_suffix(".bin").replace(kept.with_suffix(".bin"))
         staged.replace(kept)
     finally:

@@ -24,6 +24,7 @@ from ingest.settings import IngestSettings
 from muniment.errors import SettingsInvalid
 from muniment.settings import Settings
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
+from rag import larger_judge
 from rag.adapting import adapted
 from rag.assistant import AnswerRules, Assistant
 from rag.break_glass import BreakGlassWatch
@@ -141,11 +142,11 @@ def open_house(
         index = stack.enter_context(closing(_open_index(settings, embedder)))
         stack.callback(index.flush)
         bm25 = Bm25Encoder()
-        gate = catalog.gate(opened=BreakGlassWatch(catalog, record, clock=utc_now))
-        model = model_of(settings)
+        gate, model = _gate(catalog, record), model_of(settings)
         profile = _profile_of(settings, model)
         reading = _pipeline(settings, catalog, index, embedder, record)
         pipeline = stack.enter_context(reading) if worker else None
+        larger = _larger_judge(settings, later=serves_questions, never=worker)
         assistant = Assistant(
             catalog=catalog,
             gate=gate,
@@ -156,6 +157,7 @@ def open_house(
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
             weigh=_weigh_of(settings, model, profile),
+            weigh_again=stack.enter_context(_weigh_again(larger, profile)),
             may_back=lambda: profile().judges,
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
@@ -179,6 +181,10 @@ def open_house(
             assistant=assistant,
             pipeline=pipeline,
         )
+
+
+def _gate(catalog: Catalog, record: AuditLog) -> Gate:
+    return catalog.gate(opened=BreakGlassWatch(catalog, record, clock=utc_now))
 
 
 def _conversations(settings: Settings) -> closing[Conversations]:
@@ -296,6 +302,30 @@ def _profile_of(settings: Settings, model: ModelServer | None) -> Callable[[], P
 def load_judge(settings: Settings) -> Judge:
     """Load the judge of whether a passage answers a question or bears out a claim."""
     return Judge.load(cache_folder=settings.data / "cache" / "embedding")
+
+
+def _larger_judge(settings: Settings, *, later: bool, never: bool) -> larger_judge.Later:
+    """Return the larger judge: once its model has been prepared, not at all, or here and now."""
+    chosen = settings.larger_judge_folder()
+    base, cache = chosen or Path(), settings.data / "cache" / "embedding"
+    larger = larger_judge.Later(
+        lambda: chosen is not None and (base / "config.json").exists(),
+        lambda: larger_judge.load(base, cache_folder=cache),
+    )
+    if later:
+        larger.start()
+    elif not never:
+        larger.now()
+    return larger
+
+
+@contextmanager
+def _weigh_again(
+    larger: larger_judge.Later, profile: Callable[[], Profile]
+) -> Iterator[Callable[[], Weigh | None]]:
+    """Give what weighs again; a model that is fit to judge is larger still, and has its say."""
+    with closing(larger):
+        yield lambda: None if profile().judges else larger.weigh()
 
 
 def load_embedder(settings: Settings) -> Embedder:

@@ -68,6 +68,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
         "catalog": _catalog,
         "service": _service,
         "model server": _model_server,
+        "larger judge": _larger_judge,
         "recognition": _recognition,
         "ports": _ports,
     }
@@ -162,6 +163,15 @@ def _model_server(settings: Settings) -> str:
         )
     device = "on the GPU" if plan.gpu else "on the processor"
     return f"installed in {plan.environment}; serves {plan.name} {device}"
+
+
+def _larger_judge(settings: Settings) -> str:
+    folder = settings.larger_judge_folder()
+    if folder is None:
+        return "switched off; the smaller judge decides alone"
+    if not (folder / "config.json").exists():
+        return "not prepared; the smaller judge decides alone until 'muniment up' has prepared it"
+    return f"stands on {folder}"
 
 
 def _recognition(settings: Settings) -> str:

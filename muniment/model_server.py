@@ -14,10 +14,15 @@ import httpx
 from corpus.processor import multiplies_bfloat16
 from muniment.children import Child, last_lines
 from muniment.errors import ModelServerFailed
-from muniment.settings import CHECKOUT, Settings, child_environment, own_processors
+from muniment.settings import (
+    CHECKOUT,
+    PACKAGED_MODEL,
+    Settings,
+    child_environment,
+    own_processors,
+)
 from muniment.silence import environment as silent_environment
 
-PACKAGED_MODEL = "smollm2-135m-instruct"
 MAXIMUM_MODEL_LENGTH = 4_096
 MAXIMUM_SEQUENCES = 8
 MAXIMUM_SEQUENCES_ON_GPU = 32
@@ -156,18 +161,39 @@ def prepare_model(plan: ModelPlan, *, log: Path) -> subprocess.Popen[bytes] | No
         raise ModelServerFailed(
             f"There is no model in {plan.folder} (no config.json). Correct MUNIMENT_MODEL_FOLDER."
         )
+    return _convert(plan.environment, plan.folder, log=log)
+
+
+def prepare_judge(settings: Settings, *, log: Path) -> subprocess.Popen[bytes] | None:
+    """Start converting the packaged model for the larger judge, where no model server does.
+
+    None when it is there already, no model is wanted, or its package was never fetched: then
+    questions are judged by the smaller judge alone.
+    """
+    if settings.model_off or settings.judge_folder:
+        return None
+    folder = settings.larger_judge_folder()
+    environment = settings.model_environment_folder
+    if folder is None or (folder / "config.json").exists():
+        return None
+    return _convert(environment, folder, log=log) if _package(environment).is_dir() else None
+
+
+def _convert(environment: Path, folder: Path, *, log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    converter = CHECKOUT / "model-server" / "convert.py"
-    packaged = plan.environment / "packaged-model"
-    python = str(plan.environment / "bin" / "python")
+    python, converter = environment / "bin" / "python", CHECKOUT / "model-server" / "convert.py"
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - built here, no shell
-            [python, str(converter), str(packaged), str(plan.folder)],
+            [str(python), str(converter), str(_package(environment)), str(folder)],
             env=silent_environment(child_environment({}, keep_settings=False)),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+
+
+def _package(environment: Path) -> Path:
+    return environment / "packaged-model"
 
 
 class OwnModelServer:

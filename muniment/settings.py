@@ -30,6 +30,7 @@ EVALUATION_VARIABLE = "MUNIMENT_EVAL_DATA"
 DEFAULT_CONFIG = Path("muniment.toml")
 SHORTEST_TERM_MONTHS = 6
 """What is on the record stays readable for at least so long (audit.erasure says the same)."""
+PACKAGED_MODEL = "smollm2-135m-instruct"
 CHECKOUT = Path(__file__).resolve().parents[1]
 """Where the samples and the model server's installer lie."""
 
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     )
     reranker_folder: str = Field(
         "", description="A cross-encoder that reads the best candidates once more; off by default."
+    )
+    judge_folder: str = Field(
+        "",
+        description="SmolLM2-135M-Instruct, on which the larger judge stands; none leaves it out.",
     )
     qdrant_url: str = Field("", description="A Qdrant server instead of the embedded index.")
     qdrant_key: str = Field("", repr=False, description="Key the Qdrant server asks for.")
@@ -372,6 +377,24 @@ class Settings(BaseSettings):
         """The Python environment vLLM is installed in."""
         chosen = self.model_environment
         return Path(chosen).expanduser().resolve() if chosen else CHECKOUT / ".venv-model"
+
+    def larger_judge_folder(self) -> Path | None:
+        """Where the model of the larger judge is, or will be; None where it is left out.
+
+        Raises:
+            SettingsInvalid: It was chosen, and there is none.
+        """
+        if self.judge_folder == "none":
+            return None
+        if not self.judge_folder:
+            return self.data / "models" / PACKAGED_MODEL
+        chosen = Path(self.judge_folder).expanduser()
+        if not (chosen / "config.json").exists():
+            raise SettingsInvalid(
+                f"There is no model in {chosen} (no config.json). Correct MUNIMENT_JUDGE_FOLDER, "
+                "or leave it empty for the model that 'muniment up' prepares."
+            )
+        return chosen
 
     def fingerprint(self) -> str:
         """A SHA-256 over every setting but the secrets, for the record."""

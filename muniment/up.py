@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,13 @@ from corpus.catalog import Catalog, RunId
 from muniment.children import Child, end_all, last_lines
 from muniment.errors import DataFolderUnusable, ProgramEnded
 from muniment.listening import require_free
-from muniment.model_server import ModelPlan, OwnModelServer, plan_model, require_installed
+from muniment.model_server import (
+    ModelPlan,
+    OwnModelServer,
+    plan_model,
+    prepare_judge,
+    require_installed,
+)
 from muniment.progress import RunDisplay
 from muniment.running import Running, hold_data_folder
 from muniment.samples import (
@@ -94,6 +101,8 @@ class _Site:
     page: Child
     signer: Child
     model: OwnModelServer | None
+    judge: subprocess.Popen[bytes] | None = None
+    """Preparing the larger judge's model, where no model server of our own does."""
     started: float = field(default_factory=time.monotonic)
     _ready: set[str] = field(default_factory=set)
     _signer_started: float = field(default_factory=time.monotonic)
@@ -107,6 +116,8 @@ class _Site:
         self.page.start()
         if self.model is not None:
             self.model.start()
+        if self.model is None or self.model.plan.folder != self.settings.larger_judge_folder():
+            self.judge = prepare_judge(self.settings, log=self.settings.data / "logs" / "judge.log")
 
     def wait_until_ready(self, stop: _Stop, run_ids: list[RunId]) -> bool:
         """Show progress until questions can be asked; False when told to stop before."""
@@ -134,6 +145,9 @@ class _Site:
         if self.model is not None:
             self.model.stop_conversion()
             children.append(self.model.child)
+        if self.judge is not None:
+            self.judge.terminate()
+            self.judge.wait()
         end_all(children)
         # The service has its last checkpoint signed as it ends.
         end_all([self.signer])
@@ -206,6 +220,7 @@ def _check(settings: Settings, plan: ModelPlan | None) -> None:
             f"{NEEDED_BYTES // 1024**2} MiB are needed. Make room, or choose another folder with "
             "MUNIMENT_DATA."
         )
+    settings.larger_judge_folder()
     require_free(settings.host, settings.port, setting="port", what="the page")
     require_free("127.0.0.1", settings.service_port, setting="service_port", what="the service")
     if plan is not None:

@@ -312,6 +312,7 @@ class Assistant:
         model: None means that answers are made of quotes only.
         record: If it cannot be written, nothing is answered.
         weigh: The judge of what answers a question and of what contradicts a passage.
+        weigh_again: The larger judge, once it is there, of what the first leaves open.
         may_back: Whether the judge is good enough, now, to find that a passage bears out what is
             said in other words.
         word_vectors: Refine what retrieval finds word by word; None leaves that out.
@@ -334,6 +335,7 @@ class Assistant:
         model: ModelServer | None,
         record: AuditLog,
         weigh: Weigh,
+        weigh_again: Callable[[], Weigh | None] = lambda: None,
         may_back: Callable[[], bool] = lambda: False,
         word_vectors: WordVectors | None = None,
         reranker: Reranker | None = None,
@@ -345,7 +347,10 @@ class Assistant:
         self._catalog = catalog
         self._gate = gate
         self._evidence = EvidenceFinder(
-            embedder.embed, weigh, embed_question=embedder.embed_question
+            embedder.embed,
+            weigh,
+            weigh_again=weigh_again,
+            embed_question=embedder.embed_question,
         )
         self._weigh = weigh
         self._may_back = may_back

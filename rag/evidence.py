@@ -39,6 +39,11 @@ JUDGED = 4
 HIGHEST_SCORE = 1 + COVERAGE_WEIGHT + JUDGED_WEIGHT + KIND_WEIGHT
 SUFFICIENT_SCORE = 1.05
 """The best sentence must reach this for a question to be answered."""
+LEAST_OPEN, MOST_OPEN = 0.7, 1.7
+"""Between these the best sentence's score leaves open whether it answers: the larger judge, where
+there is one, reads the same sentences once more, and its finding takes the first one's place."""
+SUFFICIENT_AGAIN = 1.1
+"""What the best sentence must reach after that."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3
@@ -61,6 +66,7 @@ class Evidence:
             no such kind is asked for.
         about_another: Some name or number of the question is nowhere in what was read of its
             document.
+        again: The larger judge has looked at the question too.
     """
 
     passage: int
@@ -71,6 +77,7 @@ class Evidence:
     answers: float = 0.0
     kind: int = 0
     about_another: bool = False
+    again: bool = False
 
     @property
     def score(self) -> float:
@@ -109,15 +116,22 @@ class EvidenceFinder:
     Args:
         embed: Embeds sentences.
         weigh: The judge; None leaves it out.
+        weigh_again: The larger judge, for what the first leaves open; None while there is none.
         embed_question: Embeds a question, where there is a quicker way for one text.
     """
 
     def __init__(
-        self, embed: Embed, weigh: Weigh | None = None, *, embed_question: EmbedOne | None = None
+        self,
+        embed: Embed,
+        weigh: Weigh | None = None,
+        *,
+        weigh_again: Callable[[], Weigh | None] = lambda: None,
+        embed_question: EmbedOne | None = None,
     ) -> None:
         self._embed = embed
         self._embed_question = embed_question or (lambda question: embed([question])[0])
         self._weigh = weigh
+        self._weigh_again = weigh_again
         self._kept: OrderedDict[ChunkId, HalfMatrix] = OrderedDict()
         self._lock = Lock()
 
@@ -145,8 +159,13 @@ class EvidenceFinder:
             for line, vector in zip(own_lines, rows, strict=True)
         ]
         spoken.sort(key=lambda each: _best_first(each[1]))
-        judged = self._judged(question, spoken[:JUDGED])
-        return sorted([*judged, *(each for _, each in spoken[JUDGED:])], key=_best_first)
+        best, rest = spoken[:JUDGED], [each for _, each in spoken[JUDGED:]]
+        found = sorted([*_judged(self._weigh, question, best), *rest], key=_best_first)
+        again = self._weigh_again() if _is_open(found) else None
+        if again is None:
+            return found
+        judged = [*_judged(again, question, best), *rest]
+        return sorted((replace(each, again=True) for each in judged), key=_best_first)
 
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
         """Embed the sentences of chunks before they are asked for; nothing of them is handed out.
@@ -161,15 +180,6 @@ class EvidenceFinder:
         with self._lock:
             for chunk_id in chunk_ids:
                 self._kept.pop(chunk_id, None)
-
-    def _judged(self, question: str, spoken: Sequence[tuple["_Line", Evidence]]) -> list[Evidence]:
-        if self._weigh is None:
-            return [each for _, each in spoken]
-        verdicts = self._weigh([(question, line.as_taught()) for line, _ in spoken])
-        return [
-            replace(each, answers=verdict.bears_out)
-            for (_, each), verdict in zip(spoken, verdicts, strict=True)
-        ]
 
     def _vectors(
         self, chunk_ids: Sequence[ChunkId], lines: Sequence[Sequence["_Line"]]
@@ -193,6 +203,22 @@ class EvidenceFinder:
         return [known[key] for key in chunk_ids]
 
 
+def _judged(
+    weigh: Weigh | None, question: str, spoken: Sequence[tuple[_Line, Evidence]]
+) -> list[Evidence]:
+    if weigh is None:
+        return [each for _, each in spoken]
+    verdicts = weigh([(question, line.as_taught()) for line, _ in spoken])
+    return [
+        replace(each, answers=verdict.bears_out)
+        for (_, each), verdict in zip(spoken, verdicts, strict=True)
+    ]
+
+
+def _is_open(found: Sequence[Evidence]) -> bool:
+    return bool(found) and LEAST_OPEN <= found[0].score < MOST_OPEN
+
+
 def _best_first(found: Evidence) -> tuple[float, int, int]:
     return -found.score, found.passage, found.span.start
 
@@ -205,7 +231,9 @@ def passage_match(evidence: Sequence[Evidence], passage: int) -> float:
 
 def is_sufficient(evidence: Sequence[Evidence]) -> bool:
     """Say whether the best evidence is good enough to answer from."""
-    return bool(evidence) and evidence[0].score >= SUFFICIENT_SCORE
+    if not evidence:
+        return False
+    return evidence[0].score >= (SUFFICIENT_AGAIN if evidence[0].again else SUFFICIENT_SCORE)
 
 
 def worth_quoting(evidence: Sequence[Evidence]) -> list[Evidence]:

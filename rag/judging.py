@@ -8,12 +8,13 @@ taught, the layers and the head; the word vectors are those of the packaged enco
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
+import numpy.typing as npt
 import openvino
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
@@ -57,17 +58,27 @@ class Verdict:
 
 Weigh = Callable[[Sequence[tuple[str, str]]], list[Verdict]]
 """Pairs of a question or claim and a text to a verdict on each."""
+Inputs = dict[str, npt.NDArray[np.int64]]
+"""What a model reads, by the names it gives them, int64[pairs, tokens] each."""
+Encode = Callable[[Sequence[tuple[str, str]]], Inputs]
+"""Pairs of a question or claim and a text to what a model reads."""
 
 
 class Judge:
-    """A cross-encoder, ready to use from any thread."""
+    """A model that reads pairs, ready to use from any thread.
 
-    def __init__(self, model: openvino.Model, tokenizer: Tokenizer, threads: int | None) -> None:
+    Args:
+        model: Gives three scores for each pair.
+        encode: Makes of pairs what the model reads.
+        threads: How many read texts; None means every core.
+    """
+
+    def __init__(self, model: openvino.Model, encode: Encode, threads: int | None) -> None:
         settings = {openvino.properties.hint.inference_precision(): inference_precision()}
         if threads is not None:
             settings[openvino.properties.inference_num_threads()] = threads
         self._request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
-        self._tokenizer = tokenizer
+        self._encode = encode
         self._lock = threading.Lock()
 
     @classmethod
@@ -86,13 +97,14 @@ class Judge:
         """
         base = packaged_model()
         try:
-            kept = cache_folder / f"judge-{_hash(taught, base)}.xml"
+            key = key_of(taught, hash_of_file(base / "model.safetensors"))
+            kept = cache_folder / f"judge-{key}.xml"
             model = kept_or_made(kept, lambda: converted(build(base, taught)))
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise JudgeInvalid(
                 f"The judge in {taught} cannot be loaded: {error}. Install Muniment anew."
             ) from error
-        return cls(model, tokenizer(base), threads)
+        return cls(model, _encoding(tokenizer(base)), threads)
 
     def weigh(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Return a verdict on each pair of a question or claim and a text, in their order."""
@@ -104,12 +116,7 @@ class Judge:
         return [Verdict(*(float(value) for value in row)) for row in rows]
 
     def _infer(self, pairs: Sequence[tuple[str, str]]) -> FloatMatrix:
-        tokens = self._tokenizer.encode_batch(list(pairs))
-        inputs = {
-            "input_ids": np.array([token.ids for token in tokens], dtype=np.int64),
-            "attention_mask": np.array([token.attention_mask for token in tokens], dtype=np.int64),
-            "token_type_ids": np.array([token.type_ids for token in tokens], dtype=np.int64),
-        }
+        inputs = self._encode(pairs)
         with self._lock:
             scores = np.array(self._request.infer(inputs)[0], dtype=np.float32)
         likely = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -171,14 +178,22 @@ def read_taught(path: Path) -> "dict[str, torch.Tensor]":
 
 
 def write_taught(module: "torch.nn.Module", path: Path) -> None:
-    """Keep the layers and the head: matrices in 8 bits with a scale a row, the rest in 16."""
+    """Keep the layers and the head; not the word vectors, which are those of the encoder."""
+    own = {
+        name: weights
+        for name, weights in module.state_dict().items()
+        if ".embeddings." not in name and ".pooler." not in name
+    }
+    write_weights(own, path)
+
+
+def write_weights(named: "Mapping[str, torch.Tensor]", path: Path) -> None:
+    """Keep matrices in 8 bits with a scale a row, the head and the rest in 16."""
     import safetensors.torch  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     kept: dict[str, torch.Tensor] = {}
-    for name, weights in module.state_dict().items():
-        if ".embeddings." in name or ".pooler." in name:
-            continue
+    for name, weights in named.items():
         if weights.ndim == 2 and name != HEAD:
             scale = weights.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127
             kept[name] = (weights / scale).round().to(torch.int8)
@@ -189,9 +204,22 @@ def write_taught(module: "torch.nn.Module", path: Path) -> None:
     safetensors.torch.save_file(kept, path)
 
 
-def _hash(taught: Path, base: Path) -> str:
-    both = hash_of_file(taught) + hash_of_file(base / "model.safetensors")
+def key_of(taught: Path, base_sha256: str) -> str:
+    """Return what tells a conversion from others: what was taught, and to which model."""
+    both = hash_of_file(taught) + base_sha256
     return hashlib.sha256(both.encode()).hexdigest()[:32]
+
+
+def _encoding(own: Tokenizer) -> Encode:
+    def encode(pairs: Sequence[tuple[str, str]]) -> Inputs:
+        tokens = own.encode_batch(list(pairs))
+        return {
+            "input_ids": np.array([token.ids for token in tokens], dtype=np.int64),
+            "attention_mask": np.array([token.attention_mask for token in tokens], dtype=np.int64),
+            "token_type_ids": np.array([token.type_ids for token in tokens], dtype=np.int64),
+        }
+
+    return encode
 
 
 def tokenizer(base: Path) -> Tokenizer:

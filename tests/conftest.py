@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from muniment.model_server import plan_model, prepare_model
+from muniment.settings import load_settings
+
 muniment.silence.enforce()
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -74,6 +77,20 @@ def model_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     data.mkdir()
     (data / "models").symlink_to(KEPT_MODEL)
     yield from _run_stack(data, [])
+
+
+@pytest.fixture(scope="session")
+def packaged_model_folder() -> Path:
+    """The packaged model, converted; skipped where the model server was not installed."""
+    settings = load_settings(data=KEPT_MODEL.parent, model_environment=str(MODEL_ENVIRONMENT))
+    plan = plan_model(settings.model_copy(update={"model_folder": "", "model_name": ""}))
+    if not (plan.folder / "config.json").exists():
+        if not (MODEL_ENVIRONMENT / ".installed").exists():
+            pytest.skip("the packaged model is not installed; `make test` installs it")
+        conversion = prepare_model(plan, log=KEPT_MODEL.parent / "logs" / "model.log")
+        assert conversion is not None
+        assert conversion.wait() == 0
+    return plan.folder
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,6 +14,7 @@ from muniment.model_server import (
     OwnModelServer,
     command_of,
     plan_model,
+    prepare_judge,
     prepare_model,
     require_installed,
     variables_of,
@@ -102,6 +103,57 @@ def test_a_configured_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ModelServerFailed, match="MUNIMENT_MODEL_FOLDER"):
         prepare_model(plan, log=tmp_path / "model.log")
+
+
+def converter_that_notes(environment: Path) -> Path:
+    """An environment whose Python writes down how it was called."""
+    (environment / "bin").mkdir(parents=True)
+    program = environment / "bin" / "python"
+    program.write_text('#!/bin/sh\necho "$@" >"$0.called"\n')
+    program.chmod(0o755)
+    return program.with_name("python.called")
+
+
+def test_the_model_of_the_larger_judge_is_prepared_where_another_one_answers(
+    tmp_path: Path,
+) -> None:
+    called = converter_that_notes(tmp_path)
+    (tmp_path / "packaged-model").mkdir()
+    settings = load_settings(data=tmp_path / "data", model_environment=str(tmp_path))
+
+    conversion = prepare_judge(settings, log=tmp_path / "judge.log")
+
+    assert conversion is not None
+    assert conversion.wait() == 0
+    assert called.read_text().split()[1:] == [
+        str(tmp_path / "packaged-model"),
+        str(tmp_path / "data" / "models" / "smollm2-135m-instruct"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"model_off": True}, {"judge_folder": "none"}, {"judge_folder": "/srv/judge"}, {}]
+)
+def test_it_is_not_prepared_where_it_is_not_wanted_or_its_package_is_not_there(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    called = converter_that_notes(tmp_path)
+    if settings:
+        (tmp_path / "packaged-model").mkdir()
+    chosen = load_settings(data=tmp_path, model_environment=str(tmp_path), **settings)
+
+    assert prepare_judge(chosen, log=tmp_path / "judge.log") is None
+    assert not called.exists()
+
+
+def test_a_prepared_model_is_not_prepared_again(tmp_path: Path) -> None:
+    (tmp_path / "packaged-model").mkdir()
+    settings = load_settings(data=tmp_path, model_environment=str(tmp_path))
+    folder = tmp_path / "models" / "smollm2-135m-instruct"
+    folder.mkdir(parents=True)
+    (folder / "config.json").touch()
+
+    assert prepare_judge(settings, log=tmp_path / "judge.log") is None
 
 
 def test_a_missing_environment_is_said_with_what_to_do() -> None:

@@ -86,6 +86,25 @@ def test_a_child_reads_the_settings_it_is_handed(
     assert load_settings() == settings
 
 
+def test_the_larger_judge_stands_on_what_up_prepares_unless_told_otherwise(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").touch()
+
+    usual = load_settings(data=tmp_path).larger_judge_folder()
+    chosen = load_settings(judge_folder=str(other)).larger_judge_folder()
+    left_out = load_settings(judge_folder="none").larger_judge_folder()
+
+    assert usual == tmp_path / "models" / "smollm2-135m-instruct"
+    assert chosen == other
+    assert left_out is None
+
+
+def test_a_judge_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"no config\.json.*MUNIMENT_JUDGE_FOLDER"):
+        load_settings(judge_folder=str(tmp_path)).larger_judge_folder()
+
+
 def test_hosts_that_settings_name_may_be_reached() -> None:
     settings = load_settings(
         model_url="http://gpu.example:8000/v1", allowed_hosts="10.0.0.0/8, mail.example"

@@ -1,12 +1,16 @@
 """Which sentences speak to a question, and whether they suffice."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from rag.evidence import (
     JUDGED,
+    MOST_OPEN,
+    SUFFICIENT_AGAIN,
     SUFFICIENT_SCORE,
     Evidence,
     EvidenceFinder,
@@ -14,7 +18,7 @@ from rag.evidence import (
     passage_match,
     worth_quoting,
 )
-from rag.judging import Verdict
+from rag.judging import Verdict, Weigh
 from rag.wording import Span, terms
 from tests.rag.conftest import Passages
 
@@ -142,6 +146,54 @@ def test_the_judge_reads_title_heading_and_sentence_of_the_best_alone(passages: 
     assert len(read) == JUDGED
     assert read[0][0] == "leave"
     assert read[0][1].startswith("Staff Handbook. 2.1 Rest. Day ")
+
+
+LEAVE = "Five days of leave may be carried over. Days of leave lapse in March."
+
+
+def always(bears_out: float) -> Weigh:
+    """A judge that finds the same of everything."""
+    return lambda pairs: [Verdict(bears_out, 0.0, 1 - bears_out)] * len(pairs)
+
+
+def test_what_the_first_judge_leaves_open_the_larger_one_decides(passages: Passages) -> None:
+    question = "When do days of leave end?"
+
+    def larger(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        return [Verdict(0.9 if "lapse" in text else 0.1, 0.0, 0.1) for _, text in pairs]
+
+    alone = EvidenceFinder(embed, always(0.2)).find(question, passages(LEAVE))
+    both = EvidenceFinder(embed, always(0.2), weigh_again=lambda: larger).find(
+        question, passages(LEAVE)
+    )
+
+    assert not any(one.again for one in alone)
+    assert all(one.again for one in both)
+    assert (both[0].text, both[0].answers) == ("Days of leave lapse in March.", 0.9)
+
+
+@pytest.mark.parametrize(("question", "first"), [("days of leave lapse", 1.0), ("mileage", 0.0)])
+def test_what_is_clear_to_the_first_judge_the_larger_one_is_not_asked(
+    passages: Passages, question: str, first: float
+) -> None:
+    def larger(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        pytest.fail(f"asked about {pairs}")
+
+    finder = EvidenceFinder(embed, always(first), weigh_again=lambda: larger)
+
+    assert not any(one.again for one in finder.find(question, passages(LEAVE)))
+
+
+def test_while_there_is_no_larger_judge_the_first_decides(passages: Passages) -> None:
+    finder = EvidenceFinder(embed, always(0.2), weigh_again=lambda: None)
+
+    assert not finder.find("When do days of leave end?", passages(LEAVE))[0].again
+
+
+def test_what_the_larger_judge_has_read_must_reach_more() -> None:
+    assert SUFFICIENT_SCORE < SUFFICIENT_AGAIN < MOST_OPEN
+    assert is_sufficient([replace(evidence(SUFFICIENT_AGAIN), again=True)])
+    assert not is_sufficient([replace(evidence(SUFFICIENT_AGAIN - 0.01), again=True)])
 
 
 def test_no_passages_are_no_evidence() -> None:

@@ -1,0 +1,167 @@
+"""The larger judge, made of the packaged language model; and what is while that is not there."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from rag import larger_judge
+from rag.errors import JudgeInvalid
+from rag.judging import Judge, Verdict
+from rag.larger_judge import ASKED_TOKENS, TEXT_TOKENS, Asking, Later
+
+LEAVE = (
+    "Holiday Policy. Carrying over. Up to five days of annual leave may be carried over to the "
+    "next year with the manager's consent. Days carried over lapse at the end of March."
+)
+SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def judge(packaged_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Return the larger judge, converted here."""
+    cache = tmp_path_factory.mktemp("larger-judge")
+    return larger_judge.load(packaged_model_folder, cache_folder=cache)
+
+
+@pytest.fixture
+def asking(packaged_model_folder: Path) -> Asking:
+    return Asking(Tokenizer.from_file(str(packaged_model_folder / "tokenizer.json")))
+
+
+def test_a_question_that_the_text_answers_outdoes_a_near_miss(judge: Judge) -> None:
+    answered, missed = judge.weigh(
+        [
+            ("How many days of leave can I take into next year?", LEAVE),
+            ("How many days of leave does a new starter get?", LEAVE),
+        ]
+    )
+
+    assert answered.bears_out > missed.bears_out + 0.2
+
+
+def test_a_claim_is_told_from_its_opposite(judge: Judge) -> None:
+    true, false = judge.weigh(
+        [
+            ("Leave carried over is lost after March.", LEAVE),
+            ("Leave may be carried over without anybody's consent.", LEAVE),
+        ]
+    )
+
+    assert true.bears_out > false.bears_out
+    assert false.contradicts > true.contradicts
+
+
+def test_a_verdict_shares_out_one_and_does_not_hang_on_what_else_is_asked(judge: Judge) -> None:
+    pairs = [("Who consents?", LEAVE), ("x" * 2000, "y"), ("When do they lapse?", LEAVE * 40)]
+
+    together = judge.weigh(pairs)
+    apart = [judge.weigh([pair])[0] for pair in pairs]
+
+    for one, other in zip(together, apart, strict=True):
+        assert one.bears_out + one.contradicts + one.is_silent == pytest.approx(1, abs=1e-5)
+        assert one.bears_out == pytest.approx(other.bears_out, abs=1e-3)
+
+
+def test_nothing_asked_is_nothing_found(judge: Judge) -> None:
+    assert judge.weigh([]) == []
+
+
+def test_a_long_text_is_cut_and_never_the_question_behind_it(asking: Asking) -> None:
+    question = "When do days that were carried over lapse?"
+    ending = asking.ending(question, is_question=True)
+
+    rows = asking.inputs([(question, LEAVE * 40), (question, LEAVE)])
+    long, short = rows["input_ids"]
+
+    assert len(long) == 1 + TEXT_TOKENS + len(ending)
+    assert list(long[-len(ending) :]) == ending
+    assert rows["attention_mask"][1].sum() < len(short)
+    assert len(asking.ending("word " * 500, is_question=True)) == ASKED_TOKENS
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_model_that_is_not_whole_is_a_clear_error(
+    packaged_model_folder: Path, tmp_path: Path, missing: str
+) -> None:
+    for file in packaged_model_folder.iterdir():
+        if file.name != missing:
+            (tmp_path / file.name).symlink_to(file)
+
+    with pytest.raises(JudgeInvalid, match=r"Remove that .*folder and run `muniment up`"):
+        larger_judge.load(tmp_path, cache_folder=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights"])
+def test_a_damaged_file_of_what_was_taught_is_a_clear_error(
+    packaged_model_folder: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    taught = tmp_path / "larger.safetensors"
+    if content is not None:
+        taught.write_bytes(content)
+
+    with pytest.raises(JudgeInvalid, match="cannot be made"):
+        larger_judge.load(packaged_model_folder, cache_folder=tmp_path / "cache", taught=taught)
+
+
+def test_while_its_model_is_not_there_nothing_weighs() -> None:
+    later = Later(lambda: False, _never)
+
+    later.now()
+
+    assert later.weigh() is None
+
+
+def test_it_weighs_once_its_model_has_been_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(larger_judge, "LOOK_SECONDS", 0.01)
+    there = threading.Event()
+    later = Later(there.is_set, _Constant)
+    later.start()
+
+    assert later.weigh() is None
+    there.set()
+    _until(lambda: later.weigh() is not None)
+    later.close()
+
+
+def test_waiting_for_it_ends_with_the_service() -> None:
+    later = Later(lambda: False, _never)
+    later.start()
+
+    later.close()
+
+    assert later.weigh() is None
+
+
+def test_a_model_that_cannot_be_used_is_said_once_and_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    later = Later(lambda: True, _never)
+    later.start()
+    _until(lambda: bool(caplog.records))
+
+    assert "smaller judge alone" in caplog.text
+    assert later.weigh() is None
+    later.close()
+
+
+class _Constant(Judge):
+    def __init__(self) -> None:
+        pass
+
+    def weigh(self, pairs: object) -> list[Verdict]:
+        return []
+
+
+def _never() -> Judge:
+    raise JudgeInvalid("The larger judge cannot be made.")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

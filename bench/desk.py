@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from audit.log import AuditLog
-from bench.answering import embedder, judge
+from bench.answering import embedder, judge, larger_judge
 from corpus.access import Principal
 from corpus.catalog import Catalog
 from corpus.embedding import Embedder
@@ -40,6 +40,7 @@ class Desk:
     catalog_url: str
     embedder: Embedder
     weigh: Weigh
+    weigh_again: Weigh | None
     pipeline: Pipeline
     documents: Path
 
@@ -64,6 +65,7 @@ class Desk:
             model=model,
             record=self.record,
             weigh=self.weigh,
+            weigh_again=lambda: self.weigh_again,
             rules=rules or AnswerRules(),
             rewriter=rewriter,
         )
@@ -97,7 +99,7 @@ def opened(
         groups: Who may read what no rule is about.
         rules: Who may read the rest.
         encoder: The product's own where none is given.
-        weigh: The product's own judge where none is given.
+        weigh: The product's own judges where none is given.
     """
     encoder = encoder or embedder()
     with ExitStack() as stack:
@@ -127,8 +129,19 @@ def opened(
             record=record,
             settings=IngestSettings(),
         )
-        judged = weigh or judge().weigh
-        desk = Desk(catalog, originals, index, record, url, encoder, judged, pipeline, documents)
+        larger = larger_judge() if weigh is None else None
+        desk = Desk(
+            catalog,
+            originals,
+            index,
+            record,
+            url,
+            encoder,
+            weigh or judge().weigh,
+            larger.weigh if larger is not None else None,
+            pipeline,
+            documents,
+        )
         desk.read_again()
         yield desk
 

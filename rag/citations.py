@@ -216,6 +216,7 @@ def _holds_the_words(sentence: str, window: _Window) -> bool:
         len(claimed & window.terms) >= AGREED_COVERAGE * len(claimed)
         and limits(sentence) <= limits(window.quote.text)
         and _same_sense(sentence, _nearest(window.sentences, claimed))
+        and _keeps_figures_in_order(sentence, window)
     )
 
 
@@ -272,7 +273,21 @@ def _is_in_order(sentence: str, window: _Window) -> bool:
     taken = source[places[0] : places[-1] + 1]
     if len(taken) > WIDEST_SPREAD * len(own) + 1:
         return False
+    if not _keeps_figures_in_order(sentence, window):
+        return False
     return _figures(" ".join(taken)) <= _figures(sentence) | window.context_figures
+
+
+def _keeps_figures_in_order(sentence: str, window: _Window) -> bool:
+    """Say whether a window gives a sentence's figures in its order: two swapped say otherwise."""
+    stated = iter(_ordered_figures(window.quote.text))
+    claimed = _ordered_figures(sentence)
+    return all(figure in stated for figure in claimed if figure not in window.context_figures)
+
+
+def _ordered_figures(text: str) -> list[str]:
+    known = numbers(text)
+    return [term for term in ordered_terms(text) if term in known]
 
 
 def _common_places(own: Sequence[str], source: Sequence[str]) -> list[int]:

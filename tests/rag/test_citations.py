@@ -262,6 +262,19 @@ def test_a_judge_that_agrees_to_everything_backs_no_other_words(draft: str) -> N
     assert checked.quote is None
 
 
+def test_two_figures_that_are_swapped_are_backed_by_nothing_whoever_agrees() -> None:
+    passage = (
+        "During the year the dispatch team in Leith recorded 118 late parcels, returned 6 of them "
+        "to their senders and lost 3 on the way to the islands."
+    )
+    swapped = passage.replace("returned 6", "returned 3").replace("lost 3", "lost 6")
+
+    (checked,) = check_draft(swapped, Passages()(passage), judge_of(bears_out=1.0))
+
+    assert check(passage, passage).verbatim
+    assert checked.quote is None
+
+
 @pytest.mark.parametrize(("passage", "draft"), SWAPPED)
 def test_the_judge_does_not_agree_to_roles_that_are_swapped(passage: str, draft: str) -> None:
     (checked,) = check_draft(draft, Passages()(passage), judge().weigh)

@@ -13,7 +13,7 @@ import numpy as np
 from corpus.access import AuthorizedChunk
 from corpus.embedding import Embedder
 from corpus.vectors import FloatMatrix, FloatVector
-from muniment.settings import load_settings
+from muniment.settings import has_model, load_settings
 from rag.citations import CheckedSentence, check_draft
 from rag.evidence import Embed, EvidenceFinder, is_sufficient
 from rag.judging import Judge
@@ -117,7 +117,7 @@ def judge() -> Judge:
 def larger_judge() -> Judge | None:
     """Return the product's larger judge; None where its model has not been prepared."""
     base = load_settings().larger_judge_folder()
-    if base is None or not (base / "config.json").exists():
+    if base is None or not has_model(base):
         return None
     return larger_judge_of(base, cache_folder=_cache_folder())
 

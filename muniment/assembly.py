@@ -2,9 +2,10 @@
 
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from audit.log import AuditLog
@@ -22,7 +23,8 @@ from ingest.pipeline import Pipeline
 from ingest.places import Places
 from ingest.settings import IngestSettings
 from muniment.errors import SettingsInvalid
-from muniment.settings import Settings
+from muniment.meanwhile import meanwhile
+from muniment.settings import Settings, has_model
 from muniment.stores import open_catalog, open_identity, open_record, utc_now
 from rag import larger_judge
 from rag.adapting import adapted
@@ -146,7 +148,7 @@ def open_house(
         profile = _profile_of(settings, model)
         reading = _pipeline(settings, catalog, index, embedder, record)
         pipeline = stack.enter_context(reading) if worker else None
-        larger = _larger_judge(settings, later=serves_questions, never=worker)
+        again = _weigh_again(settings, profile, serves_questions=serves_questions)
         assistant = Assistant(
             catalog=catalog,
             gate=gate,
@@ -157,7 +159,7 @@ def open_house(
             record=record,
             word_vectors=load_word_vectors(settings, embedder),
             weigh=_weigh_of(settings, model, profile),
-            weigh_again=stack.enter_context(_weigh_again(larger, profile)),
+            weigh_again=stack.enter_context(again),
             may_back=lambda: profile().judges,
             reranker=_load_reranker(settings),
             weights=adapted(adaptation_file(settings), fingerprint=embedder.fingerprint),
@@ -304,28 +306,26 @@ def load_judge(settings: Settings) -> Judge:
     return Judge.load(cache_folder=settings.data / "cache" / "embedding")
 
 
-def _larger_judge(settings: Settings, *, later: bool, never: bool) -> larger_judge.Later:
-    """Return the larger judge: once its model has been prepared, not at all, or here and now."""
-    chosen = settings.larger_judge_folder()
-    base, cache = chosen or Path(), settings.data / "cache" / "embedding"
-    larger = larger_judge.Later(
-        lambda: chosen is not None and (base / "config.json").exists(),
-        lambda: larger_judge.load(base, cache_folder=cache),
-    )
-    if later:
-        larger.start()
-    elif not never:
-        larger.now()
-    return larger
-
-
 @contextmanager
 def _weigh_again(
-    larger: larger_judge.Later, profile: Callable[[], Profile]
+    settings: Settings, profile: Callable[[], Profile], *, serves_questions: bool
 ) -> Iterator[Callable[[], Weigh | None]]:
-    """Give what weighs again; a model that is fit to judge is larger still, and has its say."""
-    with closing(larger):
-        yield lambda: None if profile().judges else larger.weigh()
+    """Give the larger judge: to the service beside its start, to others when they need it.
+
+    A model that is fit to judge is larger still, and has its say already.
+    """
+    base = settings.larger_judge_folder()
+    if base is None:
+        yield lambda: None
+        return
+    cache = settings.data / "cache" / "embedding"
+    larger = larger_judge.Later(
+        partial(has_model, base), partial(larger_judge.load, base, cache_folder=cache)
+    )
+    loaded = larger.weigh if serves_questions else larger.now
+    waiting = meanwhile(larger.wait, name="larger-judge") if serves_questions else nullcontext()
+    with waiting:
+        yield lambda: None if profile().judges else loaded()
 
 
 def load_embedder(settings: Settings) -> Embedder:

@@ -15,7 +15,7 @@ from muniment.errors import MunimentError
 from muniment.listening import require_free
 from muniment.model_server import plan_model
 from muniment.running import make_data_folder, running_in
-from muniment.settings import Settings
+from muniment.settings import Settings, has_model
 from muniment.stores import open_catalog, open_record
 from muniment.terminal import KNOWN, ExitCode, example, plain, print_json, sentence_of
 from rag.contract import Readiness
@@ -169,7 +169,7 @@ def _larger_judge(settings: Settings) -> str:
     folder = settings.larger_judge_folder()
     if folder is None:
         return "switched off; the smaller judge decides alone"
-    if not (folder / "config.json").exists():
+    if not has_model(folder):
         return "not prepared; the smaller judge decides alone until 'muniment up' has prepared it"
     return f"stands on {folder}"
 

@@ -19,6 +19,7 @@ from muniment.settings import (
     PACKAGED_MODEL,
     Settings,
     child_environment,
+    has_model,
     own_processors,
 )
 from muniment.silence import environment as silent_environment
@@ -155,7 +156,7 @@ def require_installed(plan: ModelPlan) -> None:
 
 def prepare_model(plan: ModelPlan, *, log: Path) -> subprocess.Popen[bytes] | None:
     """Start converting the packaged model, or return None when the folder is ready."""
-    if (plan.folder / "config.json").exists():
+    if has_model(plan.folder):
         return None
     if plan.name != PACKAGED_MODEL or plan.folder.name != PACKAGED_MODEL:
         raise ModelServerFailed(
@@ -174,7 +175,7 @@ def prepare_judge(settings: Settings, *, log: Path) -> subprocess.Popen[bytes] |
         return None
     folder = settings.larger_judge_folder()
     environment = settings.model_environment_folder
-    if folder is None or (folder / "config.json").exists():
+    if folder is None or has_model(folder):
         return None
     return _convert(environment, folder, log=log) if _package(environment).is_dir() else None
 

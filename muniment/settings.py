@@ -35,6 +35,11 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 """Where the samples and the model server's installer lie."""
 
 
+def has_model(folder: Path) -> bool:
+    """Say whether a folder holds a model; one that is being prepared appears when it is whole."""
+    return (folder / "config.json").exists()
+
+
 class Settings(BaseSettings):
     """What an operator may choose. Read once at the start and never changed."""
 
@@ -389,7 +394,7 @@ class Settings(BaseSettings):
         if not self.judge_folder:
             return self.data / "models" / PACKAGED_MODEL
         chosen = Path(self.judge_folder).expanduser()
-        if not (chosen / "config.json").exists():
+        if not has_model(chosen):
             raise SettingsInvalid(
                 f"There is no model in {chosen} (no config.json). Correct MUNIMENT_JUDGE_FOLDER, "
                 "or leave it empty for the model that 'muniment up' prepares."

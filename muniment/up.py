@@ -220,7 +220,7 @@ def _check(settings: Settings, plan: ModelPlan | None) -> None:
             f"{NEEDED_BYTES // 1024**2} MiB are needed. Make room, or choose another folder with "
             "MUNIMENT_DATA."
         )
-    settings.larger_judge_folder()
+    settings.larger_judge_folder()  # refuses one that was chosen and holds no model
     require_free(settings.host, settings.port, setting="port", what="the page")
     require_free("127.0.0.1", settings.service_port, setting="service_port", what="the service")
     if plan is not None:

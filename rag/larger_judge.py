@@ -188,35 +188,25 @@ class Later:
         self._is_there = is_there
         self._load = load
         self._judge: Judge | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._wait, name="larger-judge", daemon=True)
 
     def weigh(self) -> Weigh | None:
         """Return what weighs pairs, None while there is nothing that does."""
         return self._judge.weigh if self._judge is not None else None
 
-    def now(self) -> None:
-        """Load it here, if its model is there.
+    def now(self) -> Weigh | None:
+        """Return what weighs pairs, loaded here when it is first needed and its model is there.
 
         Raises:
             JudgeInvalid: It cannot be made of that model.
         """
-        if self._is_there():
+        if self._judge is None and self._is_there():
             self._judge = self._load()
+        return self.weigh()
 
-    def start(self) -> None:
-        """Load it in a thread of its own, as soon as its model is there."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop waiting for it; one that is being loaded is waited for."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _wait(self) -> None:
+    def wait(self, ended: threading.Event) -> None:
+        """Load it as soon as its model is there, unless it all ends before."""
         while not self._is_there():
-            if self._ended.wait(LOOK_SECONDS):
+            if ended.wait(LOOK_SECONDS):
                 return
         try:
             self.now()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from muniment.model_server import plan_model, prepare_model
-from muniment.settings import load_settings
+from muniment.settings import has_model, load_settings
 
 muniment.silence.enforce()
 
@@ -84,7 +84,7 @@ def packaged_model_folder() -> Path:
     """The packaged model, converted; skipped where the model server was not installed."""
     settings = load_settings(data=KEPT_MODEL.parent, model_environment=str(MODEL_ENVIRONMENT))
     plan = plan_model(settings.model_copy(update={"model_folder": "", "model_name": ""}))
-    if not (plan.folder / "config.json").exists():
+    if not has_model(plan.folder):
         if not (MODEL_ENVIRONMENT / ".installed").exists():
             pytest.skip("the packaged model is not installed; `make test` installs it")
         conversion = prepare_model(plan, log=KEPT_MODEL.parent / "logs" / "model.log")

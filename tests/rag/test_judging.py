@@ -16,9 +16,11 @@ LEAVE = (
 )
 
 
-@pytest.fixture
-def judge() -> Judge:
-    return shared.judge()
+@pytest.fixture(params=["the judge", "the larger judge"])
+def judge(request: pytest.FixtureRequest) -> Judge:
+    if request.param == "the judge":
+        return shared.judge()
+    return shared.larger_judge(request.getfixturevalue("packaged_model_folder"))
 
 
 def test_a_question_that_the_text_answers_outdoes_one_that_it_does_not(judge: Judge) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from muniment.meanwhile import meanwhile
 from rag import larger_judge
 from rag.errors import JudgeInvalid
 from rag.judging import Judge, Verdict
 from rag.larger_judge import ASKED_TOKENS, TEXT_TOKENS, Asking, Later
+from tests import judge as shared
 
 LEAVE = (
     "Holiday Policy. Carrying over. Up to five days of annual leave may be carried over to the "
@@ -20,11 +22,9 @@ LEAVE = (
 SECONDS = 30
 
 
-@pytest.fixture(scope="module")
-def judge(packaged_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    """Return the larger judge, converted here."""
-    cache = tmp_path_factory.mktemp("larger-judge")
-    return larger_judge.load(packaged_model_folder, cache_folder=cache)
+@pytest.fixture
+def judge(packaged_model_folder: Path) -> Judge:
+    return shared.larger_judge(packaged_model_folder)
 
 
 @pytest.fixture
@@ -41,33 +41,6 @@ def test_a_question_that_the_text_answers_outdoes_a_near_miss(judge: Judge) -> N
     )
 
     assert answered.bears_out > missed.bears_out + 0.2
-
-
-def test_a_claim_is_told_from_its_opposite(judge: Judge) -> None:
-    true, false = judge.weigh(
-        [
-            ("Leave carried over is lost after March.", LEAVE),
-            ("Leave may be carried over without anybody's consent.", LEAVE),
-        ]
-    )
-
-    assert true.bears_out > false.bears_out
-    assert false.contradicts > true.contradicts
-
-
-def test_a_verdict_shares_out_one_and_does_not_hang_on_what_else_is_asked(judge: Judge) -> None:
-    pairs = [("Who consents?", LEAVE), ("x" * 2000, "y"), ("When do they lapse?", LEAVE * 40)]
-
-    together = judge.weigh(pairs)
-    apart = [judge.weigh([pair])[0] for pair in pairs]
-
-    for one, other in zip(together, apart, strict=True):
-        assert one.bears_out + one.contradicts + one.is_silent == pytest.approx(1, abs=1e-5)
-        assert one.bears_out == pytest.approx(other.bears_out, abs=1e-3)
-
-
-def test_nothing_asked_is_nothing_found(judge: Judge) -> None:
-    assert judge.weigh([]) == []
 
 
 def test_a_long_text_is_cut_and_never_the_question_behind_it(asking: Asking) -> None:
@@ -110,42 +83,55 @@ def test_a_damaged_file_of_what_was_taught_is_a_clear_error(
 def test_while_its_model_is_not_there_nothing_weighs() -> None:
     later = Later(lambda: False, _never)
 
-    later.now()
+    assert later.now() is None
+    assert later.weigh() is None
+
+
+def test_it_is_loaded_when_it_is_first_needed_and_once() -> None:
+    loaded: list[Judge] = []
+
+    def load() -> Judge:
+        loaded.append(_Constant())
+        return loaded[-1]
+
+    later = Later(lambda: True, load)
 
     assert later.weigh() is None
+    assert later.now() is not None
+    assert later.now() == later.weigh()
+    assert len(loaded) == 1
 
 
 def test_it_weighs_once_its_model_has_been_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(larger_judge, "LOOK_SECONDS", 0.01)
     there = threading.Event()
     later = Later(there.is_set, _Constant)
-    later.start()
 
-    assert later.weigh() is None
-    there.set()
-    _until(lambda: later.weigh() is not None)
-    later.close()
+    with meanwhile(later.wait, name="larger-judge"):
+        assert later.weigh() is None
+        there.set()
+        _until(lambda: later.weigh() is not None)
 
 
 def test_waiting_for_it_ends_with_the_service() -> None:
+    ended = threading.Event()
+    ended.set()
     later = Later(lambda: False, _never)
-    later.start()
 
-    later.close()
+    later.wait(ended)
 
     assert later.weigh() is None
 
 
-def test_a_model_that_cannot_be_used_is_said_once_and_left_out(
+def test_a_model_that_cannot_be_used_is_said_and_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     later = Later(lambda: True, _never)
-    later.start()
-    _until(lambda: bool(caplog.records))
+
+    later.wait(threading.Event())
 
     assert "smaller judge alone" in caplog.text
     assert later.weigh() is None
-    later.close()
 
 
 class _Constant(Judge):

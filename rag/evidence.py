@@ -48,7 +48,8 @@ WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
 MAXIMUM_QUOTES = 3
 SHORTEST_SENTENCE = 3
-"""In words. Shorter lines are labels: like headings, they lend context and answer nothing."""
+"""In words. Shorter lines are labels: like headings, and questions that a document puts itself,
+they lend context and answer nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,9 @@ def _lines(number: int, found: UncheckedChunk) -> list[_Line]:
             continue
         text = span.of(found.text)
         if text in headings:
+            continue
+        if text.endswith("?"):
+            lead_in = text
             continue
         if len(words(text)) >= SHORTEST_SENTENCE or numbers(text):
             shifted = Span(span.start + found.chunk.start, span.end + found.chunk.start)

@@ -70,6 +70,17 @@ def test_a_heading_answers_nothing_however_long_it_is(passages: Passages) -> Non
     assert texts == ["Five days may be carried over."]
 
 
+def test_a_question_in_a_document_answers_nothing_and_tells_what_is_spoken_of(
+    passages: Passages,
+) -> None:
+    chunks = passages("How much leave may staff carry over? At most five days, until March.")
+
+    found = EvidenceFinder(embed).find("How many days of leave may I carry over?", chunks)
+
+    assert [each.text for each in found] == ["At most five days, until March."]
+    assert found[0].coverage > 0.5
+
+
 def test_a_sentence_without_the_number_that_is_asked_for_comes_behind(passages: Passages) -> None:
     chunks = passages("Days of leave may be carried over. Of leave five days may be carried over.")
 

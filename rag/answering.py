@@ -137,6 +137,9 @@ class Answering:
             NotFound: The asker has no such conversation.
             RecordUnavailable: It cannot be put on record, so it is not answered.
         """
+        is_first = conversation_id is None and earlier is None
+        if is_first:
+            self._assistant.foresee(question)
         # One that cannot be written refuses when the question itself is recorded.
         self._record.require_ready()
         worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
@@ -145,10 +148,12 @@ class Answering:
         turn = self._conversations.start_turn(
             asker.name, question, conversation_id, instead_of=instead_of
         )
-        told = None if earlier is None else [Asked(one) for one in earlier]
-        before = self._conversations.asked_before(turn) if told is None else told
+        before = [Asked(one) for one in earlier or ()]
+        if not is_first and earlier is None:
+            before = self._conversations.asked_before(turn)
         sought, answers_back = _sought(question, before)
-        self._assistant.foresee(sought)
+        if not is_first:
+            self._assistant.foresee(sought)
         try:
             accepted = self._assistant.accept(
                 question, asker, turn_id=turn.turn_id, conversation_id=turn.conversation_id

@@ -28,6 +28,7 @@ from corpus.documents import ChunkId, VersionId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
+from rag.alongside import alongside
 from rag.asked import (
     Doubt,
     Part,
@@ -496,28 +497,25 @@ class Assistant:
         )
 
     def _search_and_answer(self, asking: _Asking, *, after: Entry) -> Answer:
-        asking.progress(Step(name="searching", text="Searching the documents you may read"))
         whole = Part(asking.question, asking.sought)
         parts = [whole] if asking.asked_as else parts_of(asking.question)
         sought = list(dict.fromkeys([asking.sought, *(part.sought for part in parts)]))
         limit = PASSAGES + PASSAGES_PER_FURTHER_PART * (len(parts) - 1)
-        reading = self._read(sought, asking.asker, limit=limit)
+        searching = Step(name="searching", text="Searching the documents you may read")
+        with alongside(lambda: asking.progress(searching)):
+            reading = self._read(sought, asking.asker, limit=limit)
         asking.watch.retrieve = asking.watch.elapsed()
-        retrieved = self._append(
-            self._passages_read(asking.asker, asking.turn_id, reading, rewritten=asking.asked_as),
-            after=after,
-        )
-        chunks = reading.chunks
-        worded = self._begin(asking, chunks)
-        with worded:
-            return self._decide_and_word(asking, parts, reading, worded, after=retrieved)
+        read = self._passages_read(asking.asker, asking.turn_id, reading, rewritten=asking.asked_as)
+        with alongside(lambda: self._append(read, after=after)) as retrieved:
+            prompt, because = self._prompt(asking, reading.chunks)
+        with self._begin(asking, prompt, because) as worded:
+            return self._decide_and_word(asking, parts, reading, worded, after=retrieved.result())
 
-    def _begin(self, asking: _Asking, chunks: list[AuthorizedChunk]) -> "_Worded":
+    def _begin(self, asking: _Asking, prompt: _Prompt | None, because: QuotesBecause) -> "_Worded":
         """Send the model its prompt at once: it reads while it is decided what may be said.
 
         Nothing it writes is shown, or kept, before that is decided.
         """
-        prompt, because = self._prompt(asking, chunks)
         if prompt is None or self._model is None:
             return _Worded(None, None, None, because)
         drafter = Drafter(

@@ -12,7 +12,7 @@ from corpus.access import AuthorizedChunk, UncheckedChunk
 from corpus.documents import ChunkId, VersionId
 from rag.judging import Weigh
 from rag.wanted import about, fits
-from rag.wording import Span, numbers, sentences, terms, words
+from rag.wording import Span, is_row, numbers, sentences, terms, words
 
 FloatMatrix = npt.NDArray[np.float32]
 HalfMatrix = npt.NDArray[np.float16]
@@ -42,7 +42,7 @@ SUFFICIENT_SCORE = 1.05
 LEAST_OPEN, MOST_OPEN = 0.7, 1.7
 """Between these the best sentence's score leaves open whether it answers: the larger judge, where
 there is one, reads the same sentences once more, and its finding takes the first one's place."""
-SUFFICIENT_AGAIN = 1.1
+SUFFICIENT_AGAIN = 0.98
 """What the best sentence must reach after that."""
 WORTH_QUOTING = 0.85
 """Part of the best sentence's score that another must reach to be shown beside it."""
@@ -263,7 +263,6 @@ def _about_another(question: str, passages: Sequence[AuthorizedChunk]) -> set[in
 
 
 def _lines(number: int, found: UncheckedChunk) -> list[_Line]:
-    above = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
     heading = ". ".join([found.title, *found.chunk.heading_path[-1:]])
     headings = {found.title, *found.chunk.heading_path}
     lines: list[_Line] = []
@@ -279,13 +278,15 @@ def _lines(number: int, found: UncheckedChunk) -> list[_Line]:
             continue
         if len(words(text)) >= SHORTEST_SENTENCE or numbers(text):
             shifted = Span(span.start + found.chunk.start, span.end + found.chunk.start)
+            columns = found.chunk.context if is_row(text) else ""
+            every = [found.title, *found.chunk.heading_path, columns, lead_in]
             lines.append(
                 _Line(
                     passage=number,
                     span=shifted,
                     text=text,
-                    context=f"{above} {lead_in}".strip(),
-                    above=". ".join(filter(None, [heading, found.chunk.context, lead_in])),
+                    context=" ".join(filter(None, every)),
+                    above=". ".join(filter(None, [heading, columns, lead_in])),
                 )
             )
         if text.endswith(":"):

@@ -56,6 +56,8 @@ FINITE = frozenset(
 )
 """Verbs that show a clause to be one; before them stands whom or what it is about."""
 CLAUSE_BREAK = re.compile(r"\s*;\s+(?:and\s+|but\s+)?|,?\s+(?:and|but|while|whereas)\s+")
+CELL_JOINT = " | "
+"""Between the cells of a row, as documents are read."""
 BINDING = frozenset(
     """if unless when whenever where until till after before because since except provided
     otherwise so therefore thus which who whom whose that either neither nor or
@@ -145,6 +147,11 @@ def _normal_number(digits: str) -> str:
     if re.fullmatch(r"\d+\.0+", plain):
         plain = plain.split(".")[0]
     return plain.lstrip("0") or "0"
+
+
+def is_row(text: str) -> bool:
+    """Say whether a line is a row of a table, to which the names of its columns belong."""
+    return CELL_JOINT in text
 
 
 def names(text: str) -> set[str]:

@@ -17,19 +17,25 @@ class Passages:
         return self.under((), *texts, title=title)
 
     def under(
-        self, heading_path: Sequence[str], *texts: str, title: str = "Staff Handbook"
+        self,
+        heading_path: Sequence[str],
+        *texts: str,
+        title: str = "Staff Handbook",
+        columns: str = "",
     ) -> list[AuthorizedChunk]:
         gate = Gate(admitting_lists=lambda _: (), readable_versions=lambda _, ids: ids)
         return gate.authorize(
             READER,
             [
-                _chunk(number, text, title=title, heading_path=tuple(heading_path))
+                _chunk(number, text, title=title, heading_path=tuple(heading_path), columns=columns)
                 for number, text in enumerate(texts)
             ],
         )
 
 
-def _chunk(number: int, text: str, *, title: str, heading_path: tuple[str, ...]) -> UncheckedChunk:
+def _chunk(
+    number: int, text: str, *, title: str, heading_path: tuple[str, ...], columns: str
+) -> UncheckedChunk:
     return UncheckedChunk(
         chunk_id=ChunkId(f"c{number}"),
         document_id=DocumentId(f"d{number}"),
@@ -38,7 +44,13 @@ def _chunk(number: int, text: str, *, title: str, heading_path: tuple[str, ...])
         title=title,
         path=f"{title}.md",
         source_name="Handbooks",
-        chunk=Chunk(number, start=100, end=100 + len(text), heading_path=heading_path),
+        chunk=Chunk(
+            number,
+            start=100,
+            end=100 + len(text),
+            heading_path=heading_path,
+            context=columns,
+        ),
         text=text,
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from rag.evidence import (
     JUDGED,
+    LEAST_OPEN,
     MOST_OPEN,
     SUFFICIENT_AGAIN,
     SUFFICIENT_SCORE,
@@ -79,6 +80,26 @@ def test_a_question_in_a_document_answers_nothing_and_tells_what_is_spoken_of(
 
     assert [each.text for each in found] == ["At most five days, until March."]
     assert found[0].coverage > 0.5
+
+
+def test_the_names_of_columns_belong_to_the_rows_of_a_table_alone(passages: Passages) -> None:
+    chunks = passages.under(
+        ("5 Charges",),
+        "Each additional user costs £148 a month.\nDirector | £910",
+        columns="Role | Day rate",
+    )
+    read: list[str] = []
+
+    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        read.extend(text for _, text in pairs)
+        return [Verdict(0.5, 0.0, 0.5)] * len(pairs)
+
+    EvidenceFinder(embed, weigh).find("What does a director cost a day?", chunks)
+
+    assert sorted(read) == [
+        "Staff Handbook. 5 Charges. Each additional user costs £148 a month.",
+        "Staff Handbook. 5 Charges. Role | Day rate. Director | £910",
+    ]
 
 
 def test_a_sentence_without_the_number_that_is_asked_for_comes_behind(passages: Passages) -> None:
@@ -201,8 +222,8 @@ def test_while_there_is_no_larger_judge_the_first_decides(passages: Passages) ->
     assert not finder.find("When do days of leave end?", passages(LEAVE))[0].again
 
 
-def test_what_the_larger_judge_has_read_must_reach_more() -> None:
-    assert SUFFICIENT_SCORE < SUFFICIENT_AGAIN < MOST_OPEN
+def test_what_the_larger_judge_has_read_has_a_threshold_of_its_own() -> None:
+    assert LEAST_OPEN < SUFFICIENT_AGAIN < MOST_OPEN
     assert is_sufficient([replace(evidence(SUFFICIENT_AGAIN), again=True)])
     assert not is_sufficient([replace(evidence(SUFFICIENT_AGAIN - 0.01), again=True)])
 

@@ -16,7 +16,7 @@ from corpus.vectors import FloatMatrix, FloatVector
 from muniment.settings import has_model, load_settings
 from rag.citations import CheckedSentence, check_draft
 from rag.evidence import Embed, EvidenceFinder, is_sufficient
-from rag.judging import Judge
+from rag.judging import Judge, Verdict
 from rag.larger_judge import load as larger_judge_of
 
 
@@ -41,11 +41,14 @@ Check = Callable[[str, Sequence[AuthorizedChunk]], Checked]
 
 def checks() -> dict[str, Check]:
     """Return the ways to check a claim, the shipped one last."""
-    return {
+    known: dict[str, Check] = {
         "by words alone": _by_words,
         "with a judge that may back": _judge_may_back,
-        "with the judge as shipped": _judge_agrees,
+        "with the judge": _judge_agrees,
     }
+    if larger_judge() is not None:
+        known["with the larger judge"] = _larger_judge_backs
+    return known
 
 
 def _by_words(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
@@ -61,6 +64,21 @@ def _judge_may_back(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
 
 def _judge_agrees(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
     return Checked(_is_supported(check_draft(claim, passages, judge().weigh)), None)
+
+
+def _larger_judge_backs(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
+    larger = larger_judge()
+    borne_out = [0.0]
+
+    def weigh_again(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        verdicts = larger.weigh(pairs) if larger is not None else []
+        borne_out.extend(verdict.bears_out for verdict in verdicts)
+        return verdicts
+
+    found = check_draft(claim, passages, judge().weigh, weigh_again=weigh_again)
+    supported = _is_supported(found)
+    by_words = supported and len(borne_out) == 1
+    return Checked(supported, 1.0 if by_words else max(borne_out))
 
 
 def _is_supported(found: Sequence[CheckedSentence]) -> bool:

@@ -354,6 +354,7 @@ class Assistant:
             embed_question=embedder.embed_question,
         )
         self._weigh = weigh
+        self._weigh_again = weigh_again
         self._may_back = may_back
         self._embed_question = embedder.embed_question
         self._fingerprint = embedder.fingerprint
@@ -566,6 +567,7 @@ class Assistant:
             after=retrieved,
             append=self._append,
             weigh=self._weigh,
+            weigh_again=self._weigh_again(),
             may_back=self._may_back(),
         )
         return self._word(making, passages, missing, worded)
@@ -850,7 +852,8 @@ class _Making:
         after: Where the reading stands on record.
         append: Puts an event on record, as following from another.
         weigh: The judge.
-        may_back: Whether it may find borne out what words alone do not show.
+        weigh_again: The larger judge; None while there is none.
+        may_back: Whether the first may find borne out what words alone do not show.
     """
 
     def __init__(
@@ -864,6 +867,7 @@ class _Making:
         after: Entry,
         append: Callable[..., Entry],
         weigh: Weigh,
+        weigh_again: Weigh | None,
         may_back: bool,
     ) -> None:
         self.asking = asking
@@ -876,6 +880,7 @@ class _Making:
         self._citer = citer
         self._append = append
         self._weigh = weigh
+        self._weigh_again = weigh_again
         self._may_back = may_back
         self._kept: list[CheckedSentence] = []
         self._struck = 0
@@ -886,7 +891,13 @@ class _Making:
         shown = [self.chunks[place] for place in places]
 
         def check(number: int, span: Span, text: str) -> bool:
-            drafted = check_draft(text, shown, self._weigh, may_back=self._may_back)
+            drafted = check_draft(
+                text,
+                shown,
+                self._weigh,
+                weigh_again=self._weigh_again,
+                may_back=self._may_back,
+            )
             return self._check(number, span, _among_all(text, drafted, places))
 
         return Hooks(

@@ -11,6 +11,7 @@ from rag.wording import (
     Span,
     clauses,
     is_negated,
+    is_row,
     limits,
     modality,
     names,
@@ -38,6 +39,12 @@ AGREED = 0.7
 """How likely our own judge must, where the span also holds nearly all of the words."""
 AGREED_COVERAGE = 0.85
 """Part of a sentence's terms that the span itself must hold for that."""
+LIKELY = 0.8
+"""How likely our own judge must find it of a span that the larger one reads, ..."""
+SURE_AGAIN = 0.88
+"""... and how likely that one must, so that a sentence in other words is backed."""
+READ_AGAIN = 3
+"""Spans that the larger judge reads for a sentence, at most."""
 DOUBTFUL = 0.5
 """How likely the judge must find a contradiction to strike what words alone let pass."""
 CONSIDERED = 8
@@ -99,6 +106,7 @@ def check_draft(
     passages: Sequence[AuthorizedChunk],
     weigh: Weigh | None = None,
     *,
+    weigh_again: Weigh | None = None,
     may_back: bool = False,
 ) -> list[CheckedSentence]:
     """Return the draft's sentences, each with the narrowest span that supports it.
@@ -110,20 +118,24 @@ def check_draft(
     figures and names, no other figure among them, every "only", "all" or "monthly" of it, and
     neither denies what the sentence states nor turns a duty into a permission. A judge strikes
     what it finds contradicted all the same. Where the words are there but in another order, it
-    may agree that the span bears the sentence out. Only a judge that may back also finds support
-    that words alone do not show: it must be sure, and figures and names must be there.
+    may agree that the span bears the sentence out. Only the larger judge, or one that may back,
+    also finds support that words alone do not show: it must be sure, and figures and names must
+    be there; beside the larger judge the first must find it likely too.
     Chosen on `samples/claims`; `python -m bench claims` prints what passes.
 
     Args:
         draft: What the model wrote.
         passages: What it was given.
         weigh: The judge; None to go by words alone.
+        weigh_again: The larger judge, for what neither words nor the first find borne out.
         may_back: Whether it may back what words do not show, or only strike and agree.
     """
     windows = [
         window for number, passage in enumerate(passages) for window in _windows(number, passage)
     ]
-    weighed = partial(_weighed, windows=windows, weigh=weigh, may_back=may_back)
+    weighed = partial(
+        _weighed, windows=windows, weigh=weigh, weigh_again=weigh_again, may_back=may_back
+    )
     return [_in_whole_or_in_clauses(span.of(draft), weighed) for span in sentences(draft)]
 
 
@@ -143,9 +155,14 @@ def _in_whole_or_in_clauses(
 
 
 def _weighed(
-    claim: str, *, windows: Sequence[_Window], weigh: Weigh | None, may_back: bool
+    claim: str,
+    *,
+    windows: Sequence[_Window],
+    weigh: Weigh | None,
+    weigh_again: Weigh | None,
+    may_back: bool,
 ) -> tuple[CheckedSentence, bool]:
-    """Check a claim by words, then by the judge; say with it whether that one struck it."""
+    """Check a claim by words, then by the judges; say with it whether the first struck it."""
     checked = _check(claim, windows)
     if weigh is None:
         return checked, False
@@ -153,10 +170,28 @@ def _weighed(
         after = _unless_contradicted(checked, windows, weigh)
         return after, after.quote is None
     likely = _likely_support(claim, windows)
-    least = SURE
-    if not may_back:
-        likely, least = [one for one in likely if _holds_the_words(claim, one)], AGREED
-    return _borne_out(checked, likely, weigh, least=least), False
+    if may_back:
+        return _borne_out(checked, likely, weigh, least=SURE), False
+    same_words = [one for one in likely if _holds_the_words(claim, one)]
+    agreed = _borne_out(checked, same_words, weigh, least=AGREED)
+    if agreed.quote is None and weigh_again is not None:
+        in_order = [one for one in likely if _keeps_figures_in_order(claim, one)]
+        first = _found_likely(claim, in_order, weigh)
+        agreed = _borne_out(checked, first, weigh_again, least=SURE_AGAIN)
+    return agreed, False
+
+
+def _found_likely(claim: str, windows: Sequence[_Window], weigh: Weigh) -> list[_Window]:
+    """Return the few windows that the first judge finds most likely to bear a claim out."""
+    if not windows:
+        return []
+    verdicts = weigh([(claim, window.in_context()) for window in windows])
+    found = [
+        (verdict.bears_out, place)
+        for place, verdict in enumerate(verdicts)
+        if verdict.bears_out >= LIKELY
+    ]
+    return [windows[place] for _, place in sorted(found, reverse=True)[:READ_AGAIN]]
 
 
 def _unless_contradicted(
@@ -337,27 +372,27 @@ def _windows(number: int, passage: AuthorizedChunk) -> list[_Window]:
         if "\n" not in found.text[first.end : second.start]  # rows of a table make no pair
         and opens_with_pronoun(second.of(found.text))
     ]
-    context = " ".join([found.title, *found.chunk.heading_path, found.chunk.context])
     return [
-        _window(number, passage, span, context)
+        _window(number, passage, span)
         for span in [*spans, *pairs]
         if not found.is_suspicious(span.start, span.end)
     ]
 
 
-def _window(number: int, passage: AuthorizedChunk, span: Span, context: str) -> _Window:
-    text = span.of(passage.found.text)
-    start = passage.found.chunk.start
+def _window(number: int, passage: AuthorizedChunk, span: Span) -> _Window:
+    found = passage.found
+    text, start = span.of(found.text), found.chunk.start
     stems = {stem(word) for word in words(text)}
+    columns = found.chunk.context if is_row(text) else ""
+    context = " ".join([found.title, *found.chunk.heading_path, columns])
+    above = [found.title, *found.chunk.heading_path[-1:], columns]
     return _Window(
         quote=Quote(number, Span(span.start + start, span.end + start), text),
         terms=frozenset(terms(text) | stems),
         context_terms=frozenset(terms(context) | {stem(word) for word in words(context)}),
         context_figures=frozenset(numbers(context)),
         sentences=tuple(each.of(text) for each in sentences(text)),
-        above=". ".join(
-            [*filter(None, [passage.found.title]), *passage.found.chunk.heading_path[-1:]]
-        ),
+        above=". ".join(filter(None, above)),
     )
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.citations import AGREED, CheckedSentence, check_draft
+from rag.citations import (
+    AGREED,
+    LIKELY,
+    READ_AGAIN,
+    SURE_AGAIN,
+    CheckedSentence,
+    check_draft,
+)
 from rag.judging import Verdict, Weigh
 from tests.judge import judge
 from tests.rag.conftest import Passages
@@ -35,6 +42,18 @@ def test_a_figure_of_the_next_sentence_is_not_borrowed() -> None:
     text = "Electric cars owned by staff are paid as any car. Company electric cars get 7p a mile."
 
     assert check("Electric cars owned by staff are paid 7p a mile.", text).quote is None
+
+
+def test_the_names_of_columns_lend_their_figures_to_rows_alone() -> None:
+    chunks = Passages().under(
+        (), "Directors cost more.\nDirector | £910", columns="Role | Day rate 2025"
+    )
+
+    row, sentence = check_draft("Director in 2025 £910. Directors in 2025 cost more.", chunks)
+
+    assert row.quote is not None
+    assert row.quote.text == "Director | £910"
+    assert sentence.quote is None
 
 
 def test_rows_of_a_table_lend_each_other_nothing() -> None:
@@ -268,10 +287,59 @@ def test_two_figures_that_are_swapped_are_backed_by_nothing_whoever_agrees() -> 
         "to their senders and lost 3 on the way to the islands."
     )
     swapped = passage.replace("returned 6", "returned 3").replace("lost 3", "lost 6")
+    sure = judge_of(bears_out=1.0)
 
-    (checked,) = check_draft(swapped, Passages()(passage), judge_of(bears_out=1.0))
+    (checked,) = check_draft(swapped, Passages()(passage), sure, weigh_again=sure)
 
     assert check(passage, passage).verbatim
+    assert checked.quote is None
+
+
+IN_OTHER_WORDS = "Nobody may be away on holiday at the end of March."
+
+
+def test_what_both_judges_find_borne_out_is_backed_in_other_words() -> None:
+    def backed(first: float, larger: float) -> CheckedSentence:
+        (checked,) = check_draft(
+            IN_OTHER_WORDS,
+            Passages()(LEAVE),
+            judge_of(bears_out=first),
+            weigh_again=judge_of(bears_out=larger),
+        )
+        return checked
+
+    assert (found := backed(LIKELY, SURE_AGAIN)).quote is not None
+    assert found.quote.text in LEAVE
+    assert not found.verbatim
+    assert backed(LIKELY, SURE_AGAIN - 0.01).quote is None
+    assert backed(LIKELY - 0.01, SURE_AGAIN).quote is None
+
+
+def test_the_larger_judge_reads_few_spans_and_none_where_words_suffice() -> None:
+    read: list[int] = []
+    likely = judge_of(bears_out=LIKELY)
+
+    def larger(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        read.append(len(pairs))
+        return [Verdict(0.0, 0.0, 1.0)] * len(pairs)
+
+    free = "Somebody signs for holidays."
+    check_draft(free, Passages()(LEAVE, LEAVE), likely, weigh_again=larger)
+    assert read == [READ_AGAIN]
+
+    approved = "Requests are approved by Priya Nair."
+    check_draft(approved, Passages()(LEAVE), likely, weigh_again=larger)
+    assert read == [READ_AGAIN]
+
+
+@pytest.mark.parametrize(
+    "draft", ["People get 28 days off.", "Priya Nair signs for holidays in Leeds, says Tom Visser."]
+)
+def test_two_judges_lend_no_figure_or_name_either(draft: str) -> None:
+    sure = judge_of(bears_out=1.0)
+
+    (checked,) = check_draft(draft, Passages()(LEAVE), sure, weigh_again=sure)
+
     assert checked.quote is None
 
 

@@ -50,7 +50,7 @@ def test_generating_again_gives_the_committed_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "count", "unanswerable"), [(QUESTIONS, 60, 15), (TUNING_QUESTIONS, 150, 57)]
+    ("path", "count", "unanswerable"), [(QUESTIONS, 60, 15), (TUNING_QUESTIONS, 240, 81)]
 )
 def test_every_question_holds_against_the_documents(
     path: Path, count: int, unanswerable: int

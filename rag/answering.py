@@ -142,14 +142,12 @@ class Answering:
             self._assistant.foresee(question)
         # One that cannot be written refuses when the question itself is recorded.
         self._record.require_ready()
-        worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
-        lane = self._worded if worded else self._quoted
-        lane.require_room(asker.name)
+        lane = self._lane_with_room(asker, quotes_only=quotes_only)
         turn = self._conversations.start_turn(
             asker.name, question, conversation_id, instead_of=instead_of
         )
         before = [Asked(one) for one in earlier or ()]
-        if not is_first and earlier is None:
+        if earlier is None and not is_first:
             before = self._conversations.asked_before(turn)
         sought, answers_back = _sought(question, before)
         if not is_first:
@@ -176,6 +174,12 @@ class Answering:
         )
         lane.put(turn.turn_id, asker.name, waiting)
         return turn
+
+    def _lane_with_room(self, asker: Principal, *, quotes_only: bool) -> FairQueue[_Question]:
+        worded = self._assistant.words_with_a_model(quotes_only=quotes_only)
+        lane = self._worded if worded else self._quoted
+        lane.require_room(asker.name)
+        return lane
 
     def stop(self, turn_id: str) -> None:
         """Ask an answer to end soon, or take it out of the queue; one that is done stays."""

@@ -137,20 +137,16 @@ class Answering:
             NotFound: The asker has no such conversation.
             RecordUnavailable: It cannot be put on record, so it is not answered.
         """
-        is_first = conversation_id is None and earlier is None
-        if is_first:
-            self._assistant.foresee(question)
+        self._assistant.foresee(question)
         # One that cannot be written refuses when the question itself is recorded.
         self._record.require_ready()
         lane = self._lane_with_room(asker, quotes_only=quotes_only)
         turn = self._conversations.start_turn(
             asker.name, question, conversation_id, instead_of=instead_of
         )
-        before = [Asked(one) for one in earlier or ()]
-        if earlier is None and not is_first:
-            before = self._conversations.asked_before(turn)
+        before = self._asked_before(turn, conversation_id, earlier)
         sought, answers_back = _sought(question, before)
-        if not is_first:
+        if sought != question:
             self._assistant.foresee(sought)
         try:
             accepted = self._assistant.accept(
@@ -174,6 +170,13 @@ class Answering:
         )
         lane.put(turn.turn_id, asker.name, waiting)
         return turn
+
+    def _asked_before(
+        self, turn: Turn, conversation_id: str | None, earlier: Sequence[str] | None
+    ) -> list[Asked]:
+        if earlier is not None:
+            return [Asked(one) for one in earlier]
+        return self._conversations.asked_before(turn) if conversation_id is not None else []
 
     def _lane_with_room(self, asker: Principal, *, quotes_only: bool) -> FairQueue[_Question]:
         worded = self._assistant.words_with_a_model(quotes_only=quotes_only)

@@ -165,7 +165,7 @@ class EvidenceFinder:
         again = self._weigh_again() if _is_open(found) else None
         if again is None:
             return found
-        judged = [*_judged(again, question, best), *rest]
+        judged = [*_judged(again, _as_question(question), best), *rest]
         return sorted((replace(each, again=True) for each in judged), key=_best_first)
 
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
@@ -214,6 +214,11 @@ def _judged(
         replace(each, answers=verdict.bears_out)
         for (_, each), verdict in zip(spoken, verdicts, strict=True)
     ]
+
+
+def _as_question(asked: str) -> str:
+    """Return what is asked with the mark by which the larger judge tells it from a claim."""
+    return asked if asked.rstrip().endswith("?") else f"{asked.rstrip(' .!:')}?"
 
 
 def _is_open(found: Sequence[Evidence]) -> bool:

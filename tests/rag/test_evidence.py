@@ -216,6 +216,29 @@ def test_what_is_clear_to_the_first_judge_the_larger_one_is_not_asked(
     assert not any(one.again for one in finder.find(question, passages(LEAVE)))
 
 
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        ("When do days of leave end?", "When do days of leave end?"),
+        ("days of leave", "days of leave?"),
+        ("Tell me when days of leave end.", "Tell me when days of leave end?"),
+    ],
+)
+def test_whatever_is_asked_is_put_to_the_larger_judge_as_a_question(
+    passages: Passages, asked: str, read: str
+) -> None:
+    """It takes for a claim what does not end with a question mark."""
+    heard: list[str] = []
+
+    def larger(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        heard.extend(question for question, _ in pairs)
+        return [Verdict(0.9, 0.0, 0.1)] * len(pairs)
+
+    EvidenceFinder(embed, always(0.2), weigh_again=lambda: larger).find(asked, passages(LEAVE))
+
+    assert set(heard) == {read}
+
+
 def test_while_there_is_no_larger_judge_the_first_decides(passages: Passages) -> None:
     finder = EvidenceFinder(embed, always(0.2), weigh_again=lambda: None)
 

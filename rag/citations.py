@@ -175,8 +175,11 @@ def _weighed(
     same_words = [one for one in likely if _holds_the_words(claim, one)]
     agreed = _borne_out(checked, same_words, weigh, least=AGREED)
     if agreed.quote is None and weigh_again is not None:
-        in_order = [one for one in likely if _keeps_figures_in_order(claim, one)]
-        first = _found_likely(claim, in_order, weigh)
+        # Those of the same words were just found less likely than AGREED, so not LIKELY either.
+        others = [
+            one for one in likely if one not in same_words and _keeps_figures_in_order(claim, one)
+        ]
+        first = _found_likely(claim, others, weigh)
         agreed = _borne_out(checked, first, weigh_again, least=SURE_AGAIN)
     return agreed, False
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from corpus.documents import BlockKind
-from ingest.building import CELL_JOINT, joined
+from corpus.documents import CELL_JOINT, BlockKind
+from ingest.building import joined
 from ingest.parsers import pdf
 from ingest.settings import Limits
 

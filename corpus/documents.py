@@ -16,6 +16,8 @@ ChunkId = NewType("ChunkId", str)
 OriginalHash = NewType("OriginalHash", str)
 """Lower-case hex SHA-256 of an original's bytes."""
 
+CELL_JOINT = " | "
+"""Between the cells of a table row, in a document's text."""
 SAME_LINE_OVERLAP = 0.5
 """Two boxes stand on one line when they share at least this part of the lower one's height."""
 SAME_LINE_MIDDLES = 0.35

@@ -4,11 +4,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from corpus.documents import Block, BlockKind, ParsedDocument
+from corpus.documents import CELL_JOINT, Block, BlockKind, ParsedDocument
 from ingest.errors import Quarantined
 from ingest.quarantine import Reason
 
-CELL_JOINT = " | "
 HIDDEN_WORDS = "Hidden words"
 """The property that says how many words of a document nobody can see, and on which pages."""
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff\ufffe\x00-\x08\x0b\x0c\x0e-\x1f]")

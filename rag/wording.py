@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from corpus.documents import CELL_JOINT
 from corpus.index import lexicon
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019.,/&-][^\W_]+)*")
@@ -56,8 +57,6 @@ FINITE = frozenset(
 )
 """Verbs that show a clause to be one; before them stands whom or what it is about."""
 CLAUSE_BREAK = re.compile(r"\s*;\s+(?:and\s+|but\s+)?|,?\s+(?:and|but|while|whereas)\s+")
-CELL_JOINT = " | "
-"""Between the cells of a row, as documents are read."""
 BINDING = frozenset(
     """if unless when whenever where until till after before because since except provided
     otherwise so therefore thus which who whom whose that either neither nor or

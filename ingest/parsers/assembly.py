@@ -9,8 +9,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from corpus.documents import Block, BlockKind, Page, ParsedDocument, WordTable
-from ingest.building import CELL_JOINT, first_heading
+from corpus.documents import CELL_JOINT, Block, BlockKind, Page, ParsedDocument, WordTable
+from ingest.building import first_heading
 from ingest.errors import Quarantined
 from ingest.parsers.headings import BULLET, LARGER, Bookmark, Headings, Style, ends_in_leader
 from ingest.parsers.page_layout import Line, PageContent, arrange, merged

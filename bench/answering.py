@@ -16,7 +16,7 @@ from corpus.vectors import FloatMatrix, FloatVector
 from muniment.settings import has_model, load_settings
 from rag.citations import CheckedSentence, check_draft
 from rag.evidence import Embed, EvidenceFinder, is_sufficient
-from rag.judging import Judge, Verdict
+from rag.judging import Judge, Pair, Verdict
 from rag.larger_judge import load as larger_judge_of
 
 
@@ -56,7 +56,9 @@ def _by_words(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
 
 
 def _judge_may_back(claim: str, passages: Sequence[AuthorizedChunk]) -> Checked:
-    verdicts = judge().weigh([(claim, passage.found.text) for passage in passages])
+    verdicts = judge().weigh(
+        [Pair(claim, passage.found.text, is_question=False) for passage in passages]
+    )
     score = max((verdict.bears_out for verdict in verdicts), default=0.0)
     supported = _is_supported(check_draft(claim, passages, judge().weigh, may_back=True))
     return Checked(supported, score)
@@ -70,7 +72,7 @@ def _larger_judge_backs(claim: str, passages: Sequence[AuthorizedChunk]) -> Chec
     larger = larger_judge()
     borne_out = [0.0]
 
-    def weigh_again(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def weigh_again(pairs: Sequence[Pair]) -> list[Verdict]:
         verdicts = larger.weigh(pairs) if larger is not None else []
         borne_out.extend(verdict.bears_out for verdict in verdicts)
         return verdicts

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from muniment.settings import CHECKOUT
 from rag import profiles
-from rag.judging import Judge, Verdict
+from rag.judging import Judge, Pair, Verdict
 
 CLAIMS = CHECKOUT / "samples" / "claims"
 HELD_OUT = 12
@@ -44,6 +44,10 @@ class Item:
     passage: str
     kind: str
 
+    def pair(self) -> Pair:
+        """Return it as it is put to a judge."""
+        return Pair(self.text, self.passage, is_question=self.kind in (ANSWERED, UNANSWERED))
+
 
 def main() -> None:
     """Print how well the judges do on the passages they were not taught on."""
@@ -61,7 +65,7 @@ def main() -> None:
 def _show(name: str, judge: Judge) -> None:
     held = list(items(held_out()))
     started = time.process_time()
-    verdicts = judge.weigh([(item.text, item.passage) for item in held])
+    verdicts = judge.weigh([item.pair() for item in held])
     spent = time.process_time() - started
     table = Table(title=f"{name} on {len({item.passage for item in held})} passages not taught")
     for column in ("told apart", "first", "second", "area under the curve"):

@@ -35,7 +35,7 @@ from rag.errors import ModelBusy, ModelUnavailable
 from rag.forgetting import Forgetting
 from rag.generation import ModelServer
 from rag.identity import Identity
-from rag.judging import Judge, Verdict, Weigh
+from rag.judging import Judge, Pair, Verdict, Weigh
 from rag.profiles import AUTO, ModelJudge, Profile, beside, kept_profile, profile_named
 from rag.reranking import Reranker
 from rag.rewording import Rewriter
@@ -277,7 +277,7 @@ def _weigh_of(
         return own
     both = beside(own, ModelJudge(model).weigh)
 
-    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def weigh(pairs: Sequence[Pair]) -> list[Verdict]:
         return (both if profile().judges else own)(pairs)
 
     return weigh

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, pairwise
 
 from corpus.access import AuthorizedChunk
-from rag.judging import Weigh
+from rag.judging import Pair, Weigh
 from rag.wording import (
     Span,
     clauses,
@@ -96,9 +96,10 @@ class _Window:
     sentences: tuple[str, ...]
     above: str
 
-    def in_context(self) -> str:
-        """Return the text as the judge was taught to read it: under its title and heading."""
-        return f"{self.above}. {self.quote.text}" if self.above else self.quote.text
+    def claimed(self, claim: str) -> Pair:
+        """Return a claim with the text as the judges were taught to read it: under its heading."""
+        text = f"{self.above}. {self.quote.text}" if self.above else self.quote.text
+        return Pair(claim, text, is_question=False)
 
 
 def check_draft(
@@ -188,7 +189,7 @@ def _found_likely(claim: str, windows: Sequence[_Window], weigh: Weigh) -> list[
     """Return the few windows that the first judge finds most likely to bear a claim out."""
     if not windows:
         return []
-    verdicts = weigh([(claim, window.in_context()) for window in windows])
+    verdicts = weigh([window.claimed(claim) for window in windows])
     found = [
         (verdict.bears_out, place)
         for place, verdict in enumerate(verdicts)
@@ -204,7 +205,7 @@ def _unless_contradicted(
     if checked.verbatim:
         return checked
     own = next(window for window in windows if window.quote == checked.quote)
-    (verdict,) = weigh([(checked.text, own.in_context())])
+    (verdict,) = weigh([own.claimed(checked.text)])
     return CheckedSentence(checked.text) if verdict.contradicts >= DOUBTFUL else checked
 
 
@@ -214,7 +215,7 @@ def _borne_out(
     """Let the judge find support for what is said in other words, or in another order."""
     if not likely:
         return checked
-    verdicts = weigh([(checked.text, window.in_context()) for window in likely])
+    verdicts = weigh([window.claimed(checked.text) for window in likely])
     borne_out = [
         (verdict.bears_out, window)
         for verdict, window in zip(verdicts, likely, strict=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from corpus.access import AuthorizedChunk, UncheckedChunk
 from corpus.documents import ChunkId, VersionId
-from rag.judging import Weigh
+from rag.judging import Pair, Weigh
 from rag.wanted import about, fits
 from rag.wording import Span, is_row, numbers, sentences, terms, words
 
@@ -165,7 +165,7 @@ class EvidenceFinder:
         again = self._weigh_again() if _is_open(found) else None
         if again is None:
             return found
-        judged = [*_judged(again, _as_question(question), best), *rest]
+        judged = [*_judged(again, question, best), *rest]
         return sorted((replace(each, again=True) for each in judged), key=_best_first)
 
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
@@ -209,16 +209,11 @@ def _judged(
 ) -> list[Evidence]:
     if weigh is None:
         return [each for _, each in spoken]
-    verdicts = weigh([(question, line.as_taught()) for line, _ in spoken])
+    verdicts = weigh([Pair(question, line.as_taught(), is_question=True) for line, _ in spoken])
     return [
         replace(each, answers=verdict.bears_out)
         for (_, each), verdict in zip(spoken, verdicts, strict=True)
     ]
-
-
-def _as_question(asked: str) -> str:
-    """Return what is asked with the mark by which the larger judge tells it from a claim."""
-    return asked if asked.rstrip().endswith("?") else f"{asked.rstrip(' .!:')}?"
 
 
 def _is_open(found: Sequence[Evidence]) -> bool:

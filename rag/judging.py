@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,12 +56,26 @@ class Verdict:
     is_silent: float
 
 
-Weigh = Callable[[Sequence[tuple[str, str]]], list[Verdict]]
-"""Pairs of a question or claim and a text to a verdict on each."""
+class Pair(NamedTuple):
+    """What is asked or claimed, and a text that may answer or bear it out.
+
+    Attributes:
+        said: The question or request, or the claim.
+        text: What it is held against.
+        is_question: Which of the two it is; its wording does not always tell.
+    """
+
+    said: str
+    text: str
+    is_question: bool
+
+
+Weigh = Callable[[Sequence[Pair]], list[Verdict]]
+"""Pairs to a verdict on each."""
 Inputs = dict[str, npt.NDArray[np.int64]]
 """What a model reads, by the names it gives them, int64[pairs, tokens] each."""
-Encode = Callable[[Sequence[tuple[str, str]]], Inputs]
-"""Pairs of a question or claim and a text to what a model reads."""
+Encode = Callable[[Sequence[Pair]], Inputs]
+"""Pairs to what a model reads."""
 
 
 class Judge:
@@ -106,16 +120,16 @@ class Judge:
             ) from error
         return cls(model, _encoding(tokenizer(base)), threads)
 
-    def weigh(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """Return a verdict on each pair of a question or claim and a text, in their order."""
+    def weigh(self, pairs: Sequence[Pair]) -> list[Verdict]:
+        """Return a verdict on each pair, in their order."""
         rows = np.zeros((len(pairs), 3), dtype=np.float32)
-        longest_first = sorted(range(len(pairs)), key=lambda place: -sum(map(len, pairs[place])))
+        longest_first = sorted(range(len(pairs)), key=lambda place: -_length(pairs[place]))
         for start in range(0, len(pairs), BATCH):
             places = longest_first[start : start + BATCH]
             rows[places] = self._infer([pairs[place] for place in places])
         return [Verdict(*(float(value) for value in row)) for row in rows]
 
-    def _infer(self, pairs: Sequence[tuple[str, str]]) -> FloatMatrix:
+    def _infer(self, pairs: Sequence[Pair]) -> FloatMatrix:
         inputs = self._encode(pairs)
         with self._lock:
             scores = np.array(self._request.infer(inputs)[0], dtype=np.float32)
@@ -210,9 +224,13 @@ def key_of(taught: Path, base_sha256: str) -> str:
     return hashlib.sha256(both.encode()).hexdigest()[:32]
 
 
+def _length(pair: Pair) -> int:
+    return len(pair.said) + len(pair.text)
+
+
 def _encoding(own: Tokenizer) -> Encode:
-    def encode(pairs: Sequence[tuple[str, str]]) -> Inputs:
-        tokens = own.encode_batch(list(pairs))
+    def encode(pairs: Sequence[Pair]) -> Inputs:
+        tokens = own.encode_batch([(pair.said, pair.text) for pair in pairs])
         return {
             "input_ids": np.array([token.ids for token in tokens], dtype=np.int64),
             "attention_mask": np.array([token.attention_mask for token in tokens], dtype=np.int64),

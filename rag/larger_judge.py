@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from corpus.conversion import converted, hash_of_file, kept_or_made
 from rag.errors import JudgeInvalid
-from rag.judging import Inputs, Judge, Weigh, key_of, read_taught
+from rag.judging import Inputs, Judge, Pair, Weigh, key_of, read_taught
 
 if TYPE_CHECKING:
     import torch
@@ -98,11 +98,11 @@ class Asking:
         worded = f"\nQuestion: {asked}\nAnswered:" if is_question else f"\nClaim: {asked}\nTrue:"
         return self._ids(worded)[:ASKED_TOKENS]
 
-    def inputs(self, pairs: Sequence[tuple[str, str]]) -> Inputs:
-        """Return pairs of a question or claim and a text, filled up to the longest."""
+    def inputs(self, pairs: Sequence[Pair]) -> Inputs:
+        """Return the tokens of pairs, filled up to the longest."""
         rows = [
-            self.opening(text) + self.ending(asked, is_question=asked.rstrip().endswith("?"))
-            for asked, text in pairs
+            self.opening(pair.text) + self.ending(pair.said, is_question=pair.is_question)
+            for pair in pairs
         ]
         longest = max(map(len, rows))
         ids = np.zeros((len(rows), longest), dtype=np.int64)

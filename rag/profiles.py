@@ -16,7 +16,7 @@ from typing import Final
 
 from rag.errors import ModelUnavailable
 from rag.generation import Message, ModelServer
-from rag.judging import Verdict, Weigh
+from rag.judging import Pair, Verdict, Weigh
 
 AUTO: Final = "auto"
 FIT_SHARE: Final = 0.8
@@ -199,9 +199,14 @@ def probe(
     formed = [_keeps_form(model, able, item) for item in chosen]
     progress("judge")
     weigh = ModelJudge(model).weigh
-    right = [(about, item.text) for item in chosen for about in (item.true[0], item.answered[0])]
-    wrong = [
-        (about, item.text) for item in chosen for about in (item.false[0], *item.unanswered[:1])
+    right = [
+        Pair(said, item.text, is_question)
+        for item in chosen
+        for said, is_question in ((item.true[0], False), (item.answered[0], True))
+    ]
+    wrong = [Pair(item.false[0], item.text, is_question=False) for item in chosen]
+    wrong += [
+        Pair(asked, item.text, is_question=True) for item in chosen for asked in item.unanswered[:1]
     ]
     area = _area([one.bears_out for one in weigh(right)], [one.bears_out for one in weigh(wrong)])
     return [
@@ -221,19 +226,18 @@ class ModelJudge:
     def __init__(self, model: ModelServer) -> None:
         self._model = model
 
-    def weigh(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """Return a verdict on each pair of a question or claim and a text, in their order.
+    def weigh(self, pairs: Sequence[Pair]) -> list[Verdict]:
+        """Return a verdict on each pair, in their order.
 
         Raises:
             ModelUnavailable: The server is away, or gives no probabilities.
         """
-        return [self._verdict(about, text) for about, text in pairs]
+        return [self._verdict(pair) for pair in pairs]
 
-    def _verdict(self, about: str, text: str) -> Verdict:
-        asks = about.rstrip().endswith("?")
-        system = JUDGING_ANSWERS if asks else JUDGING
-        named = "Question" if asks else "Statement"
-        said = f"Passage: {text}\n\n{named}: {about}\n\nYour answer:"
+    def _verdict(self, pair: Pair) -> Verdict:
+        system = JUDGING_ANSWERS if pair.is_question else JUDGING
+        named = "Question" if pair.is_question else "Statement"
+        said = f"Passage: {pair.text}\n\n{named}: {pair.said}\n\nYour answer:"
         messages = [Message(role="system", content=system), Message(role="user", content=said)]
         likely = self._model.probabilities(messages, choices=(YES, NO, UNKNOWN))
         return Verdict(likely[YES], likely[NO], likely[UNKNOWN])
@@ -245,7 +249,7 @@ def beside(own: Weigh, model: Weigh) -> Weigh:
     Where the model is away the own judge decides alone.
     """
 
-    def weigh(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def weigh(pairs: Sequence[Pair]) -> list[Verdict]:
         first = own(pairs)
         try:
             second = model(pairs)

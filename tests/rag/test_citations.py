@@ -14,7 +14,7 @@ from rag.citations import (
     CheckedSentence,
     check_draft,
 )
-from rag.judging import Verdict, Weigh
+from rag.judging import Pair, Verdict, Weigh
 from tests.judge import judge
 from tests.rag.conftest import Passages
 
@@ -109,8 +109,8 @@ def test_what_the_judge_strikes_does_not_come_back_in_clauses() -> None:
     text = "The limit for an evening meal is £25, and a hotel room is refunded up to £180 a night."
     draft = "The limit for an evening meal is £25, and a hotel room is refunded to £180 a night."
 
-    def contradicted(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        return [Verdict(0.0, float(claim == draft), float(claim != draft)) for claim, _ in pairs]
+    def contradicted(pairs: Sequence[Pair]) -> list[Verdict]:
+        return [Verdict(0.0, float(claim == draft), float(claim != draft)) for claim, _, _ in pairs]
 
     (checked,) = check_draft(draft, Passages()(text), contradicted)
 
@@ -319,7 +319,7 @@ def test_the_larger_judge_reads_few_spans_and_none_where_words_suffice() -> None
     read: list[int] = []
     likely = judge_of(bears_out=LIKELY)
 
-    def larger(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def larger(pairs: Sequence[Pair]) -> list[Verdict]:
         read.append(len(pairs))
         return [Verdict(0.0, 0.0, 1.0)] * len(pairs)
 

@@ -7,7 +7,7 @@ import pytest
 
 from corpus.conversion import packaged_model
 from rag.errors import JudgeInvalid
-from rag.judging import Judge, build, read_taught, write_taught
+from rag.judging import Judge, Pair, build, read_taught, write_taught
 from tests import judge as shared
 
 LEAVE = (
@@ -26,8 +26,8 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 def test_a_question_that_the_text_answers_outdoes_one_that_it_does_not(judge: Judge) -> None:
     answered, missed = judge.weigh(
         [
-            ("How many days of leave can I take into next year?", LEAVE),
-            ("How many days of leave does a new starter get?", LEAVE),
+            Pair("How many days of leave can I take into next year?", LEAVE, is_question=True),
+            Pair("How many days of leave does a new starter get?", LEAVE, is_question=True),
         ]
     )
 
@@ -37,8 +37,8 @@ def test_a_question_that_the_text_answers_outdoes_one_that_it_does_not(judge: Ju
 def test_a_claim_is_told_from_its_opposite(judge: Judge) -> None:
     true, false = judge.weigh(
         [
-            ("Leave carried over is lost after March.", LEAVE),
-            ("Leave may be carried over without anybody's consent.", LEAVE),
+            Pair("Leave carried over is lost after March.", LEAVE, is_question=False),
+            Pair("Leave may be carried over without anybody's consent.", LEAVE, is_question=False),
         ]
     )
 
@@ -47,19 +47,23 @@ def test_a_claim_is_told_from_its_opposite(judge: Judge) -> None:
 
 
 def test_a_text_about_something_else_is_silent(judge: Judge) -> None:
-    (verdict,) = judge.weigh([("Where do visitors park?", LEAVE)])
+    (verdict,) = judge.weigh([Pair("Where do visitors park?", LEAVE, is_question=True)])
 
     assert verdict.is_silent > verdict.bears_out
 
 
 def test_a_verdict_shares_out_one(judge: Judge) -> None:
-    (verdict,) = judge.weigh([("Who consents?", LEAVE)])
+    (verdict,) = judge.weigh([Pair("Who consents?", LEAVE, is_question=True)])
 
     assert verdict.bears_out + verdict.contradicts + verdict.is_silent == pytest.approx(1, abs=1e-5)
 
 
 def test_a_verdict_does_not_hang_on_what_else_is_asked(judge: Judge) -> None:
-    pairs = [("Who consents?", LEAVE), ("x" * 5000, "y"), ("When do they lapse?", LEAVE * 40)]
+    pairs = [
+        Pair("Who consents?", LEAVE, is_question=True),
+        Pair("x" * 5000, "y", is_question=False),
+        Pair("When do they lapse?", LEAVE * 40, is_question=True),
+    ]
 
     together = judge.weigh(pairs)
     apart = [judge.weigh([pair])[0] for pair in pairs]
@@ -69,7 +73,7 @@ def test_a_verdict_does_not_hang_on_what_else_is_asked(judge: Judge) -> None:
 
 
 def test_threads_do_not_disturb_each_other(judge: Judge) -> None:
-    pair = ("Who consents?", LEAVE)
+    pair = Pair("Who consents?", LEAVE, is_question=True)
     alone = judge.weigh([pair])
 
     with ThreadPoolExecutor(4) as pool:

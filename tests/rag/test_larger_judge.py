@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from muniment.meanwhile import meanwhile
 from rag import larger_judge
 from rag.errors import JudgeInvalid
-from rag.judging import Judge, Verdict
+from rag.judging import Judge, Pair, Verdict
 from rag.larger_judge import ASKED_TOKENS, TEXT_TOKENS, Asking, Later
 from tests import judge as shared
 
@@ -35,8 +35,8 @@ def asking(packaged_model_folder: Path) -> Asking:
 def test_a_question_that_the_text_answers_outdoes_a_near_miss(judge: Judge) -> None:
     answered, missed = judge.weigh(
         [
-            ("How many days of leave can I take into next year?", LEAVE),
-            ("How many days of leave does a new starter get?", LEAVE),
+            Pair("How many days of leave can I take into next year?", LEAVE, is_question=True),
+            Pair("How many days of leave does a new starter get?", LEAVE, is_question=True),
         ]
     )
 
@@ -47,13 +47,23 @@ def test_a_long_text_is_cut_and_never_the_question_behind_it(asking: Asking) -> 
     question = "When do days that were carried over lapse?"
     ending = asking.ending(question, is_question=True)
 
-    rows = asking.inputs([(question, LEAVE * 40), (question, LEAVE)])
+    rows = asking.inputs([Pair(question, text, is_question=True) for text in (LEAVE * 40, LEAVE)])
     long, short = rows["input_ids"]
 
     assert len(long) == 1 + TEXT_TOKENS + len(ending)
     assert list(long[-len(ending) :]) == ending
     assert rows["attention_mask"][1].sum() < len(short)
     assert len(asking.ending("word " * 500, is_question=True)) == ASKED_TOKENS
+
+
+def test_a_request_is_read_as_a_question_and_a_claim_that_asks_as_a_claim(asking: Asking) -> None:
+    request = Pair("Tell me when days lapse.", LEAVE, is_question=True)
+    claim = Pair("When do days lapse?", LEAVE, is_question=False)
+
+    read = [asking.inputs([pair])["input_ids"][0].tolist() for pair in (request, claim)]
+
+    assert read[0] == asking.opening(LEAVE) + asking.ending(request.said, is_question=True)
+    assert read[1] == asking.opening(LEAVE) + asking.ending(claim.said, is_question=False)
 
 
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])

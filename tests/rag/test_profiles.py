@@ -11,7 +11,7 @@ import pytest
 
 from rag.errors import ModelUnavailable
 from rag.generation import Message, ModelServer
-from rag.judging import Verdict
+from rag.judging import Pair, Verdict
 from rag.profiles import (
     Item,
     ModelJudge,
@@ -120,7 +120,7 @@ def test_a_server_without_probabilities_is_no_judge() -> None:
     )
 
     with pytest.raises(ModelUnavailable):
-        ModelJudge(silent).weigh([("It is kept.", "The ledger is kept.")])
+        ModelJudge(silent).weigh([Pair("It is kept.", "The ledger is kept.", is_question=False)])
 
 
 def test_a_profile_is_kept_for_the_model_it_was_measured_of(tmp_path: Path) -> None:
@@ -141,13 +141,13 @@ def test_a_profile_is_named_by_its_abilities() -> None:
 
 
 def test_two_judges_count_alike_and_ours_decides_where_the_model_is_away() -> None:
-    def ours(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def ours(pairs: Sequence[Pair]) -> list[Verdict]:
         return [Verdict(0.8, 0.1, 0.1) for _ in pairs]
 
-    def away(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def away(pairs: Sequence[Pair]) -> list[Verdict]:
         raise ModelUnavailable("away")
 
-    pairs = [("The ledger is kept for 3 years.", ITEMS[0].text)]
+    pairs = [Pair("The ledger is kept for 3 years.", ITEMS[0].text, is_question=False)]
     model = ModelJudge(server(knowing, fair)).weigh
 
     assert beside(ours, model)(pairs)[0].bears_out == pytest.approx(0.85)

@@ -36,7 +36,7 @@ NARROW: Final = 16
 SCALE: Final = 2.0
 """By which their product is multiplied."""
 TEXT_TOKENS: Final = 300
-ASKED_TOKENS: Final = 80
+ASKED_TOKENS: Final = 160
 """Of the text, and of a question or claim with what stands around it, at most."""
 BEGINNING: Final = "<|im_start|>"
 """Every row begins with it, as all that the model has read."""
@@ -95,8 +95,12 @@ class Asking:
 
     def ending(self, asked: str, *, is_question: bool) -> list[int]:
         """Return the tokens of a question or claim, which end where the verdict is read."""
-        worded = f"\nQuestion: {asked}\nAnswered:" if is_question else f"\nClaim: {asked}\nTrue:"
-        return self._ids(worded)[:ASKED_TOKENS]
+        name, mark = ("Question", "\nAnswered:") if is_question else ("Claim", "\nTrue:")
+        ids = self._ids(f"\n{name}: {asked}{mark}")
+        if len(ids) <= ASKED_TOKENS:
+            return ids
+        verdict = self._ids(mark)
+        return ids[: ASKED_TOKENS - len(verdict)] + verdict
 
     def inputs(self, pairs: Sequence[Pair]) -> Inputs:
         """Return the tokens of pairs, filled up to the longest."""

@@ -53,7 +53,17 @@ def test_a_long_text_is_cut_and_never_the_question_behind_it(asking: Asking) -> 
     assert len(long) == 1 + TEXT_TOKENS + len(ending)
     assert list(long[-len(ending) :]) == ending
     assert rows["attention_mask"][1].sum() < len(short)
-    assert len(asking.ending("word " * 500, is_question=True)) == ASKED_TOKENS
+
+
+@pytest.mark.parametrize("is_question", [True, False])
+def test_a_long_question_or_claim_is_cut_before_the_place_where_the_verdict_is_read(
+    asking: Asking, is_question: bool
+) -> None:
+    cut = asking.ending("word " * 500, is_question=is_question)
+    whole = asking.ending("word?", is_question=is_question)
+
+    assert len(cut) == ASKED_TOKENS
+    assert cut[-3:] == whole[-3:]
 
 
 def test_a_request_is_read_as_a_question_and_a_claim_that_asks_as_a_claim(asking: Asking) -> None:

@@ -96,6 +96,8 @@ def _print_answer(answer: Answer) -> None:
         click.echo()
     for citation in answer.citations:
         click.echo(plain(f"[{citation.number}] {citation.title}, {_where(citation)}"))
+        if citation.columns:
+            click.echo(plain(f"    Columns: {' '.join(citation.columns.split())}"))
         click.echo(plain(f"    “{' '.join(citation.quote.split())}”"))
 
 

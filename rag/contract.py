@@ -314,6 +314,11 @@ class Citation(Wire):
     start: int
     end: int
     quote: str
+    columns: str = Field(
+        default="",
+        description="Of a table's row: the names above its cells, joined as they are; no part "
+        "of the quote.",
+    )
     marks: list[Mark]
     marking: str = Field(default="", description="The document's protective marking.")
 

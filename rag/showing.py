@@ -12,6 +12,7 @@ from rag.citations import Quote
 from rag.contract import Citation, FoundBy, Mark, Passage
 from rag.evidence import Evidence, passage_match
 from rag.ranking import Found
+from rag.wording import is_row
 
 PAGES_AT_ONCE = 4
 """Pages read to find where a quote stands; hardly a chunk reaches over more."""
@@ -69,6 +70,7 @@ class Citer:
             start=quote.span.start,
             end=quote.span.end,
             quote=quote.text,
+            columns=columns_of(quote.text, found.chunk.context),
             marking=found.marking,
             marks=[Mark(**box._asdict()) for box in boxes],
         )
@@ -85,6 +87,20 @@ class Citer:
                 break
             page += PAGES_AT_ONCE
         return line_boxes(words, quote.span.start, quote.span.end)
+
+
+def columns_of(quote: str, context: str) -> str:
+    """Return the names of the columns that a quoted row is read under.
+
+    Args:
+        quote: The document's words.
+        context: The table's names of columns, empty outside tables.
+
+    Returns:
+        The names; empty where the quote is no row, or is the row of names itself.
+    """
+    itself = quote.split() == context.split()
+    return context if is_row(quote) and not itself else ""
 
 
 def citations_given(citations: Sequence[Citation]) -> tuple[CitationGiven, ...]:

@@ -128,7 +128,8 @@ def _source(citation: Citation) -> str:
     where = f"page {citation.page + 1}" if citation.page is not None else citation.place
     parts = [citation.title, f"version {citation.version_number}", where, citation.path]
     quote = " ".join(citation.quote.split())
-    return f"[{citation.number}] {', '.join(part for part in parts if part)}: “{quote}”"
+    under = f" (columns: {' '.join(citation.columns.split())})" if citation.columns else ""
+    return f"[{citation.number}] {', '.join(part for part in parts if part)}: “{quote}”{under}"
 
 
 def _plain(text: str) -> str:

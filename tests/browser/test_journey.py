@@ -64,6 +64,18 @@ def test_a_running_answer_survives_a_reload(page: Page, log: Log, stand_in_site:
     assert log.complaints() == []
 
 
+def test_rows_of_a_table_stand_under_the_names_of_its_columns(
+    page: Page, stand_in_site: Site
+) -> None:
+    sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
+    page.goto(f"{stand_in_site.page_address}/?c=rows")
+
+    quotes = page.get_by_role("log", name="Answer").get_by_role("blockquote")
+    expect(quotes).to_have_count(2, timeout=SLOW)
+    assert quotes.nth(0).inner_text().startswith("Code | Record | Period\n")
+    assert quotes.nth(1).inner_text().startswith("A3 | Pension transfers")
+
+
 def test_escape_closes_the_source(page: Page, stand_in_site: Site) -> None:
     sign_in(page, stand_in_site.page_address, stand_in_site.name, stand_in_site.password)
     page.goto(f"{stand_in_site.page_address}/?c=retention&cite=3")

@@ -142,6 +142,10 @@ def citation(number: int, document: str, title: str, page: int | None, quote: st
     )
 
 
+def under(columns: str, row: Citation) -> Citation:
+    return row.model_copy(update={"columns": columns})
+
+
 def passage(rank: int, title: str, score: float, page: int | None = 3) -> Passage:
     return Passage(
         chunk_id=f"chunk-{rank}",
@@ -238,13 +242,30 @@ QUOTED = ANSWER.model_copy(
         "quotes_because": "away",
     }
 )
+PERIODS = "Code | Record | Period"
+ROWS = ANSWER.model_copy(
+    update={
+        "sentences": [
+            Sentence(text="A1 | Client files | 7 years", citations=[1], quoted=True),
+            Sentence(text="A3 | Pension transfers | Indefinitely", citations=[2], quoted=True),
+        ],
+        "citations": [
+            under(PERIODS, citation(1, "retention", RETENTION, 2, "A1 | Client files | 7 years")),
+            under(
+                PERIODS,
+                citation(2, "retention", RETENTION, 2, "A3 | Pension transfers | Indefinitely"),
+            ),
+        ],
+        "struck": 0,
+    }
+)
 HOSTILE_ANSWER = ANSWER.model_copy(
     update={
         "sentences": [
             Sentence(text=HOSTILE, citations=[1], quoted=False),
             Sentence(text=HOSTILE, citations=[1], quoted=True),
         ],
-        "citations": [citation(1, "retention", HOSTILE, 2, HOSTILE)],
+        "citations": [under(HOSTILE, citation(1, "retention", HOSTILE, 2, HOSTILE))],
         "note": HOSTILE,
         "struck": 0,
     }
@@ -274,6 +295,7 @@ CONVERSATIONS = {
     "partly": done("partly", RETAIN, PARTLY),
     "unclear": done("unclear", "How long is the notice period?", UNCLEAR),
     "away": done("away", RETAIN, QUOTED),
+    "rows": done("rows", RETAIN, ROWS),
     "shared": done("shared", RETAIN, ANSWER).model_copy(update={"owner": "tom.visser"}),
 }
 RUNNING: dict[str, float] = {}

@@ -73,8 +73,9 @@ def answer_body(answer: Answer, *, chosen: int, key: str) -> int:
             "spans": _spans(sentence.text, quoted=sentence.quoted),
             "citations": [number for number in sentence.citations if number in sources],
             "quoted": sentence.quoted,
+            "columns": columns,
         }
-        for sentence in answer.sentences
+        for sentence, columns in zip(answer.sentences, _columns(answer), strict=True)
     ]
     labels = {str(number): _chip_label(source) for number, source in sources.items()}
     data = {"sentences": sentences, "labels": labels, "chosen": chosen}
@@ -157,6 +158,19 @@ def go_to_sign_in() -> None:
 def _chip_label(source: Citation) -> str:
     where = f"page {source.page + 1}" if source.page is not None else source.place
     return f"Source {source.number}: {source.title}, {where}"
+
+
+def _columns(answer: Answer) -> list[str]:
+    """Return the names above each quoted row of a table, once for rows that follow each other."""
+    known = {one.number: one.columns for one in answer.citations}
+    shown: list[str] = []
+    above = ""
+    for sentence in answer.sentences:
+        first = sentence.citations[0] if sentence.quoted and sentence.citations else 0
+        columns = known.get(first, "")
+        shown.append(columns if columns != above else "")
+        above = columns
+    return shown
 
 
 def _spans(text: str, *, quoted: bool) -> list[Span]:

@@ -61,7 +61,15 @@ function blocks(data, cite) {
   for (const item of data.sentences) {
     if (item.quoted) {
       const quote = document.createElement("blockquote");
-      quote.appendChild(sentence(item, data, cite));
+      if (item.columns) {
+        const names = document.createElement("div");
+        names.className = "columns";
+        names.textContent = item.columns;
+        quote.appendChild(names);
+      }
+      const said = sentence(item, data, cite);
+      said.className = "said";
+      quote.appendChild(said);
       made.push(quote);
       paragraph = list = null;
       continue;

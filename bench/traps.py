@@ -41,6 +41,7 @@ class Trap:
         question: What it is said in answer to.
         draft: What the model says.
         superseded: The edition it is taken from, where what it says was true once; else empty.
+        in_force: The edition that says otherwise now; empty where there is none.
         why: What is wrong with it.
     """
 
@@ -48,6 +49,7 @@ class Trap:
     question: str
     draft: str
     superseded: str
+    in_force: str
     why: str
 
 
@@ -64,7 +66,7 @@ def main() -> None:
     ):
         table.add_column(column, justify="left" if column == "kind" else "right")
     shown_in_all: list[Trap] = []
-    total = 0
+    total = dated = current = 0
     with opened(DOCUMENTS, groups=READER.groups) as desk:
         for path in sorted(TRAPS.glob("*.jsonl")):
             traps = list(read_traps(path))
@@ -83,6 +85,11 @@ def main() -> None:
                 f"{spent:.0f}",
             )
             shown_in_all += shown
+            of_editions = [
+                (trap, one) for trap, one in zip(traps, answers, strict=True) if trap.in_force
+            ]
+            dated += len(of_editions)
+            current += sum(is_in_force_first(trap, one) for trap, one in of_editions)
             total += len(traps)
     console.print(table)
     for trap in shown_in_all:
@@ -90,13 +97,21 @@ def main() -> None:
     console.print(
         f"{len(shown_in_all)} of {total} are shown as facts; asked for: at most {MOST_SHOWN}."
     )
+    console.print(f"The edition in force is quoted first for {current} of {dated}.")
 
 
 def read_traps(path: Path) -> Iterator[Trap]:
     """Yield the traps of a file."""
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        yield Trap(row["id"], row["question"], row["draft"], row.get("superseded", ""), row["why"])
+        yield Trap(
+            name=row["id"],
+            question=row["question"],
+            draft=row["draft"],
+            superseded=row.get("superseded", ""),
+            in_force=row.get("in_force", ""),
+            why=row["why"],
+        )
 
 
 def answer_to(trap: Trap, desk: Desk) -> Answer:
@@ -116,6 +131,13 @@ def is_shown(trap: Trap, answer: Answer) -> bool:
         return cites and not told
     said = [_plain(sentence.text) for sentence in answer.sentences]
     return _plain(trap.draft) in said
+
+
+def is_in_force_first(trap: Trap, answer: Answer) -> bool:
+    """Say whether the edition in force is quoted, and before the one that it replaced."""
+    paths = [citation.path for citation in answer.citations]
+    editions = [path for path in paths if path in (trap.in_force, trap.superseded)]
+    return editions[:1] == [trap.in_force]
 
 
 def _plain(text: str) -> str:

@@ -59,7 +59,17 @@ from corpus.sources import (
     unknown_document,
     write_known_file,
 )
-from corpus.tables import LIVE, PLANNED, PRESENT, RECORDING, RUNNING, STAGED, SUPERSEDED, WITHDRAWN
+from corpus.tables import (
+    LIVE,
+    PLANNED,
+    PRESENT,
+    RECORDING,
+    RUNNING,
+    STAGED,
+    SUPERSEDED,
+    WITHDRAWN,
+    escape_path,
+)
 from corpus.versions import (
     Texts,
     all_chunks,
@@ -549,6 +559,34 @@ class Catalog(Sources, Runs, BreakGlass, Plans, Intakes, Erasures, Cuttings):
             total = count(connection, chosen)
             rows = connection.execute(ordered).all()
         return [ReadableDocument(version_from(row), row.source_name) for row in rows], total
+
+    def readable_beside(
+        self, principal: Principal, document_id: DocumentId, *, name: str
+    ) -> list[Version]:
+        """Return what somebody may read in a document's folder whose title or path holds a name.
+
+        Args:
+            principal: Who.
+            document_id: The document; nothing is beside one that there is not.
+            name: Part of a title or path, in any case.
+        """
+        document = tables.document
+        title, path = tables.version.c.title, sql.type_coerce(document.c.path, sql.Text)
+        place = sql.select(document.c.source_id, document.c.path).where(
+            document.c.document_id == document_id
+        )
+        with self._database.reading() as connection:
+            beside = connection.execute(place).one_or_none()
+            if beside is None:
+                return []
+            folder = escape_path(beside.path.rpartition("/")[0])
+            chosen = live_versions().where(
+                document.c.source_id == beside.source_id,
+                path.startswith(f"{folder}/" if folder else "", autoescape=True),
+                title.icontains(name, autoescape=True) | path.icontains(name, autoescape=True),
+                self._readable(connection, principal),
+            )
+            return [version_from(row) for row in connection.execute(chosen)]
 
     def access_list_of(self, document_id: DocumentId) -> AccessListId:
         """Return the list that says who may read a document.

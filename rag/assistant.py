@@ -24,7 +24,7 @@ from audit.events import (
 from audit.log import AuditLog
 from corpus.access import AuthorizedChunk, Gate, Principal, UncheckedChunk
 from corpus.catalog import Catalog
-from corpus.documents import ChunkId, VersionId
+from corpus.documents import ChunkId, DocumentId, VersionId
 from corpus.embedding import Embedder
 from corpus.index import Bm25Encoder, VectorIndex
 from corpus.word_vectors import WordVectors
@@ -51,12 +51,13 @@ from rag.contract import (
     Timings,
 )
 from rag.drafting import Begun, Drafted, Drafter, Hooks
-from rag.editions import Settled, later_edition, name_without_date, settle, told_of_later
+from rag.editions import Settled, settle, told_of_later
 from rag.errors import RecordUnavailable
 from rag.evidence import Evidence, EvidenceFinder, is_sufficient, worth_quoting
 from rag.fusion import DEFAULT, Weights
 from rag.generation import SEED, TEMPERATURE, Message, ModelServer
 from rag.judging import Weigh
+from rag.later import LaterEditions
 from rag.prompting import (
     LEAST_ROOM,
     PROMPT_TEMPLATE_SHA256,
@@ -88,7 +89,6 @@ from rag.wording import Span
 PASSAGES = 6
 PASSAGES_PER_FURTHER_PART = 2
 MAXIMUM_ANSWER_TOKENS = 160
-MOST_EDITIONS = 100
 USUAL_SECONDS: Final = 180.0
 
 CHECKED_AGAIN_SECONDS = 0.2
@@ -374,6 +374,7 @@ class Assistant:
             reranker=reranker,
             weights=weights,
         )
+        self._later = LaterEditions(catalog=catalog, gate=gate, retriever=self._retriever)
 
     def accept(
         self, question: str, asker: Principal, *, turn_id: str, conversation_id: str
@@ -504,7 +505,7 @@ class Assistant:
         limit = PASSAGES + PASSAGES_PER_FURTHER_PART * (len(parts) - 1)
         searching = Step(name="searching", text="Searching the documents you may read")
         with alongside(lambda: asking.progress(searching)):
-            reading = self._read(sought, asking.asker, limit=limit)
+            reading = self._read_with_later(sought, asking.asker, limit=limit)
         asking.watch.retrieve = asking.watch.elapsed()
         read = self._passages_read(asking.asker, asking.turn_id, reading, rewritten=asking.asked_as)
         with alongside(lambda: self._append(read, after=after)) as retrieved:
@@ -612,23 +613,25 @@ class Assistant:
     def _with_later_editions(self, answer: Answer, asker: Principal) -> Answer:
         """Say of what is quoted from an earlier edition that there is a later one.
 
-        Retrieval may have brought the earlier one alone; only documents that the asker may read
-        are named.
+        The later one may say nothing like it; only documents that the asker may read are named.
         """
         cited = {citation.path for citation in answer.citations}
         notes, named = [answer.note], set[str]()
         for citation in {each.document_id: each for each in answer.citations}.values():
-            name = name_without_date(citation.title, citation.path)
-            if not name:
-                continue
-            found, _ = self._catalog.readable_documents(asker, query=name, limit=MOST_EDITIONS)
-            others = {(one.version.title, one.version.path): one.version for one in found}
-            later = later_edition(citation.title, citation.path, list(others))
-            if later is not None and later[1] not in cited:
-                notes.append(told_of_later(citation.title, citation.path, later))
-                named.add(others[later].version_id)
+            own = DocumentId(citation.document_id)
+            later = self._later.of(own, citation.title, citation.path, asker)
+            if later is not None and later.path not in cited:
+                name = later.title, later.path
+                notes.append(told_of_later(citation.title, citation.path, name))
+                named.add(later.version_id)
         note = " ".join(dict.fromkeys(note for note in notes if note))
         return answer.model_copy(update={"note": note, "names": sorted(named)})
+
+    def _read_with_later(self, sought: Sequence[str], asker: Principal, *, limit: int) -> _Reading:
+        """Return what may be read, with what later editions say where earlier ones were found."""
+        reading = self._read(sought, asker, limit=limit)
+        later, denied = self._later.beside(sought[0], reading.chunks, asker)
+        return _Reading([*reading.passages, *later], denied=reading.denied + denied)
 
     def _read(self, sought: Sequence[str], asker: Principal, *, limit: int) -> _Reading:
         """Return what may be read for the forms of a question, the best of each in turn."""
@@ -665,7 +668,10 @@ class Assistant:
         """Say what the passages have to say to a part of a question, if it is enough."""
         evidence = self._evidence.find(part.sought, chunks)
         enough = is_sufficient(evidence)
-        settled = settle(worth_quoting(evidence), evidence, chunks) if enough else Settled(())
+        if not enough:
+            return _Decided(part, evidence, Settled(()))
+        quoted = worth_quoting(evidence)
+        settled = settle(quoted, evidence, chunks, self._evidence.alike, part.sought)
         return _Decided(part, evidence, settled)
 
     def _prompt(

@@ -168,6 +168,14 @@ class EvidenceFinder:
         judged = [*_judged(again, question, best), *rest]
         return sorted((replace(each, again=True) for each in judged), key=_best_first)
 
+    def alike(self, text: str, others: Sequence[str]) -> list[float]:
+        """Return how near each of some sentences is in meaning to another, as a cosine.
+
+        The sentences alone, without the headings above them, which those of two editions share.
+        """
+        vectors = self._embed([text, *others])
+        return [float(one) for one in vectors[1:] @ vectors[0]]
+
     def read_ahead(self, chunks: Sequence[UncheckedChunk]) -> None:
         """Embed the sentences of chunks before they are asked for; nothing of them is handed out.
 

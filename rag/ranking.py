@@ -147,7 +147,12 @@ class Ranker:
         self._weights = weights
 
     def rank(
-        self, question: str, *, access_lists: Collection[AccessListId], watch: Watch | None = None
+        self,
+        question: str,
+        *,
+        access_lists: Collection[AccessListId],
+        watch: Watch | None = None,
+        documents: Collection[DocumentId] | None = None,
     ) -> list[Ranked]:
         """Return the candidates, best first; none without an access list.
 
@@ -155,6 +160,7 @@ class Ranker:
             question: In the asker's words.
             access_lists: The lists that admit the asker.
             watch: Told how long each step took.
+            documents: Those to rank within; None for all.
         """
         if not access_lists:
             return []
@@ -165,9 +171,14 @@ class Ranker:
             terms = self._bm25.encode_question(readable)
         with watch.timed("search"):
             rankings = self._index.rankings(
-                dense=dense, sparse=terms, access_lists=access_lists, limit=DEPTH
+                dense=dense,
+                sparse=terms,
+                access_lists=access_lists,
+                limit=DEPTH,
+                documents=documents,
             )
-            named = _named(rankings.documents) if self._weights.document else {}
+            anywhere = self._weights.document and documents is None
+            named = _named(rankings.documents) if anywhere else {}
             within = Rankings([], [])
             if named and max(named.values()) >= NAMED_SURELY:
                 within = self._index.rankings(

@@ -122,7 +122,13 @@ class Retriever:
         )
 
     def retrieve(
-        self, question: str, *, visible_to: Principal, limit: int, watch: Watch | None = None
+        self,
+        question: str,
+        *,
+        visible_to: Principal,
+        limit: int,
+        watch: Watch | None = None,
+        documents: Collection[DocumentId] | None = None,
     ) -> list[Candidate]:
         """Return at most `limit` candidates, best first; empty when the asker may read nothing.
 
@@ -131,11 +137,14 @@ class Retriever:
             visible_to: The asker.
             limit: The most candidates.
             watch: Told how long each step took.
+            documents: Those to search; None for all.
         """
         watch = watch or Watch()
         with watch.timed("rights"):
             access_lists = self._gate.lists_for(visible_to)
-        ranked = self._ranker.rank(question, access_lists=access_lists, watch=watch)
+        ranked = self._ranker.rank(
+            question, access_lists=access_lists, watch=watch, documents=documents
+        )
         by_id = {one.chunk_id: one for one in ranked}
         with watch.timed("load"):
             chunks = self._loaded(list(by_id), max(limit, RERANKED if self._reranker else 0))

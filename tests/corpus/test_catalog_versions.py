@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -351,3 +352,65 @@ def test_a_stranger_has_an_empty_library(shelf: Shelf, tmp_path: Path) -> None:
 
     assert shelf.catalog.readable_documents(STRANGER) == ([], 0)
     assert shelf.catalog.readable_documents(STRANGER, query="fees") == ([], 0)
+
+
+def test_what_stands_beside_a_document_is_of_its_folder_and_bears_the_name(shelf: Shelf) -> None:
+    own = shelf.publish("rules/fees-2023.pdf", title="Fees 2023")
+    shelf.publish("rules/fees-2025.pdf", title="FEES 2025")
+    shelf.publish("rules/scan_2.pdf", title="Fees")
+    shelf.publish("rules/leave.pdf", title="Leave")
+    shelf.publish("other/fees-2025.pdf", title="Fees 2025")
+    shelf.publish("rules_/fees-2025.pdf", title="Fees 2025")
+
+    found = shelf.catalog.readable_beside(ADA, own.document_id, name="Fees")
+
+    paths = {"rules/fees-2023.pdf", "rules/fees-2025.pdf", "rules/scan_2.pdf"}
+    assert {version.path for version in found} == paths
+
+
+def test_the_signs_of_a_pattern_in_a_folder_or_a_name_are_no_pattern(shelf: Shelf) -> None:
+    own = shelf.publish("a_%\\/100%.pdf", title="100% of fees")
+    shelf.publish("axyz/100 of.pdf", title="100 of fees")
+
+    found = shelf.catalog.readable_beside(ADA, own.document_id, name="100%")
+
+    assert [version.path for version in found] == ["a_%\\/100%.pdf"]
+
+
+def test_beside_a_document_of_no_folder_all_of_its_source_stands(shelf: Shelf) -> None:
+    own = shelf.publish("fees-2023.pdf", title="Fees 2023")
+    shelf.publish("fees-2025.pdf", title="Fees 2025")
+
+    found = shelf.catalog.readable_beside(ADA, own.document_id, name="fees")
+
+    assert len(found) == 2
+
+
+def test_nothing_stands_beside_a_document_of_another_source(shelf: Shelf, tmp_path: Path) -> None:
+    own = shelf.publish("fees-2023.pdf", title="Fees 2023")
+    elsewhere = shelf.catalog.add_source(
+        name="other", location=tmp_path / "other", groups=frozenset({"staff"})
+    )
+    there = replace(shelf, source=elsewhere)  # type: ignore[type-var]
+    there.publish("fees-2025.pdf", title="Fees 2025")
+
+    found = shelf.catalog.readable_beside(ADA, own.document_id, name="fees")
+
+    assert [version.title for version in found] == ["Fees 2023"]
+
+
+def test_nothing_stands_beside_for_a_stranger_or_beside_nothing(shelf: Shelf) -> None:
+    own = shelf.publish("fees-2023.pdf")
+
+    assert shelf.catalog.readable_beside(STRANGER, own.document_id, name="fees") == []
+    assert shelf.catalog.readable_beside(ADA, DocumentId("none"), name="fees") == []
+
+
+def test_a_withdrawn_document_stands_beside_nothing(shelf: Shelf) -> None:
+    own = shelf.publish("fees-2023.pdf", title="Fees 2023")
+    later = shelf.publish("fees-2025.pdf", title="Fees 2025")
+    shelf.catalog.withdraw_document(later.document_id)
+
+    found = shelf.catalog.readable_beside(ADA, own.document_id, name="fees")
+
+    assert [version.title for version in found] == ["Fees 2023"]

@@ -1,14 +1,20 @@
 """The later edition speaks first, and disagreement is told."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.access import AuthorizedChunk
 from rag.editions import (
+    AS_ASKED,
+    DIFFER,
     DISAGREE,
     EARLIER,
+    Alike,
     edition_of,
+    is_named,
     later_edition,
     name_without_date,
     settle,
@@ -30,6 +36,15 @@ def two_editions(passages: Passages, old: str, new: str) -> list[AuthorizedChunk
     (earlier,) = passages(old, title="Expenses Policy 2023")
     (later,) = passages(new, title="Expenses Policy 2025")
     return [earlier, later]
+
+
+def unlike(_text: str, others: Sequence[str]) -> list[float]:
+    return [0.0 for _ in others]
+
+
+def matter(*same: str) -> Alike:
+    """Return what finds these to speak of the matter, and no others."""
+    return lambda _, others: [0.6 if other in same else 0.1 for other in others]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +88,7 @@ def test_where_editions_disagree_both_are_shown_the_later_first(passages: Passag
     chunks = two_editions(passages, OLD, NEW)
     evidence = [found(0, OLD, 0.9), found(1, NEW, 0.8)]
 
-    settled = settle(evidence[:1], evidence, chunks)
+    settled = settle(evidence[:1], evidence, chunks, unlike)
 
     assert [each.text for each in settled.evidence] == [NEW, OLD]
     assert settled.conflict
@@ -84,7 +99,7 @@ def test_where_editions_agree_only_the_later_is_quoted(passages: Passages) -> No
     chunks = two_editions(passages, OLD, OLD)
     evidence = [found(0, OLD, 0.9), found(1, OLD, 0.8)]
 
-    settled = settle(evidence[:1], evidence, chunks)
+    settled = settle(evidence[:1], evidence, chunks, unlike)
 
     assert [each.passage for each in settled.evidence] == [1]
     assert not settled.conflict
@@ -95,7 +110,7 @@ def test_what_only_the_earlier_edition_says_is_marked_as_such(passages: Passages
     chunks = two_editions(passages, OLD, other)
     evidence = [found(0, OLD, 0.9), found(1, other, 0.3)]
 
-    settled = settle(evidence[:1], evidence, chunks)
+    settled = settle(evidence[:1], evidence, chunks, unlike)
 
     assert settled.note == EARLIER
     assert not settled.conflict
@@ -105,9 +120,77 @@ def test_a_negation_is_a_disagreement_too(passages: Passages) -> None:
     old, new = "Taxis are repaid after nine.", "Taxis are not repaid after nine."
     chunks = two_editions(passages, old, new)
 
-    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks)
+    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks, unlike)
 
     assert settled.conflict
+
+
+def test_a_later_edition_in_other_words_stands_first_too(passages: Passages) -> None:
+    old, new = "Photographs of receipts are not accepted.", "Photograph the receipt in the app."
+    chunks = two_editions(passages, old, new)
+    evidence = [found(0, old, 0.9), found(1, "Fines are never repaid.", 0.4), found(1, new, 0.3)]
+
+    settled = settle(evidence[:1], evidence, chunks, matter(new))
+
+    assert [each.text for each in settled.evidence] == [new, old]
+    assert settled.conflict
+    assert settled.note == DIFFER
+
+
+def test_no_other_document_speaks_for_a_later_edition(passages: Passages) -> None:
+    (old,) = passages(OLD, title="Expenses Policy 2023")
+    (other,) = passages(NEW, title="Travel Policy 2025")
+    evidence = [found(0, OLD, 0.9), found(1, NEW, 0.3)]
+
+    settled = settle(evidence[:1], evidence, [old, other], matter(NEW))
+
+    assert [each.text for each in settled.evidence] == [OLD]
+    assert not settled.conflict
+
+
+def test_an_edition_that_the_question_names_stands_first(passages: Passages) -> None:
+    chunks = two_editions(passages, OLD, NEW)
+    evidence = [found(1, NEW, 0.9), found(0, OLD, 0.8)]
+
+    settled = settle(evidence, evidence, chunks, matter(NEW), "What was the limit in 2023?")
+
+    assert [each.text for each in settled.evidence] == [OLD, NEW]
+    assert settled.conflict
+    assert settled.note == AS_ASKED
+
+
+def test_for_an_edition_that_the_question_names_no_other_words_are_sought(
+    passages: Passages,
+) -> None:
+    old, new = "Photographs of receipts are not accepted.", "Photograph the receipt in the app."
+    chunks = two_editions(passages, old, new)
+    evidence = [found(0, old, 0.9), found(1, new, 0.3)]
+
+    settled = settle(evidence[:1], evidence, chunks, matter(new), "And under the 2023 policy?")
+
+    assert [each.text for each in settled.evidence] == [old]
+    assert not settled.note
+
+
+@pytest.mark.parametrize(
+    ("question", "title", "path", "named"),
+    [
+        ("What was the limit in 2023?", "Expenses Policy 2023", "p/x.pdf", True),
+        ("What is the limit?", "Expenses Policy 2023", "p/x.pdf", False),
+        ("What did version 2.1 say?", "Standard", "p/standard-v2.1.pdf", True),
+        ("What did version 2.1 say?", "Standard", "p/standard-v3.2.pdf", False),
+        ("May 4 people go?", "Rules issue 4", "p/x.pdf", False),
+        ("What did issue 4 say?", "Rules issue 4", "p/x.pdf", True),
+        ("What was paid in September 2024?", "Pay", "p/pay_2024-09.pdf", True),
+        ("What was paid in September 2024?", "Pay", "p/pay_2024-10.pdf", False),
+        ("What was paid in 2024?", "Pay", "p/pay_2024-10.pdf", True),
+        ("What is the limit in 2023?", "Handbook", "p/handbook.pdf", False),
+    ],
+)
+def test_a_question_names_an_edition_by_its_year_or_version(
+    question: str, title: str, path: str, *, named: bool
+) -> None:
+    assert is_named(question, title, path) is named
 
 
 @given(st.text(max_size=80), st.text(max_size=80))

@@ -25,6 +25,8 @@ VERSION: Final = re.compile(
     r"\b(?:v|ver|version|issue|edition|revision|rev)[ ._]?(?P<number>\d+(?:[._]\d+)*)\b",
     re.IGNORECASE,
 )
+CLAUSE_NUMBER: Final = re.compile(r"^\s*(?:\d+(?:\.\d+)+|\d+[.)])\s+(?=[A-Z])")
+"""What a clause is numbered by before its first word; another number there changes no rule."""
 SEPARATORS: Final = re.compile(r"[\s_\-().,\[\]]+")
 
 SHORTEST_NAME: Final = 4
@@ -150,7 +152,7 @@ def settle(
     """Let later editions speak first, and say where editions disagree.
 
     A sentence of an earlier edition gives way to its counterpart in a later one that says the
-    same; where the later one says otherwise, or puts it in other words, both stand, the later
+    same, with the same figures where it says it in other words; else both stand, the later
     first. An edition that the question names stands before all others.
 
     Args:
@@ -176,8 +178,9 @@ def settle(
             settled += [later, each]
             notes.append(DISAGREE)
         elif (near := _nearest(each, evidence, editions, alike)) is not None:
-            settled += [near, each]
-            notes.append(DIFFER)
+            same = bool(_figures(near)) and _says_the_same(near, each)
+            settled += [near] if same else [near, each]
+            notes += [] if same else [DIFFER]
         else:
             notes += [EARLIER] if _is_outdated(each, editions) else []
             settled.append(each)
@@ -270,4 +273,5 @@ def _says_the_same(one: Evidence, other: Evidence) -> bool:
 
 
 def _figures(each: Evidence) -> set[str]:
-    return numbers(each.text) | numbers_in_words(each.text)
+    text = CLAUSE_NUMBER.sub("", each.text)
+    return numbers(text) | numbers_in_words(text)

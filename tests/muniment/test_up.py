@@ -42,7 +42,7 @@ def test_passwords_lie_in_a_file_for_the_owner_alone(stack: Stack) -> None:
 
 def test_a_question_on_the_command_line_is_answered_by_the_running_service(stack: Stack) -> None:
     asked = stack.muniment(
-        "ask", "What does the expenses policy say about mileage?", "--as", "margaret", "--json"
+        "ask", "How many days of holiday do I get?", "--as", "margaret", "--json"
     )
 
     answer = json.loads(asked.stdout)
@@ -164,7 +164,7 @@ def test_a_service_that_dies_ends_everything_with_its_log_named(tmp_path: Path) 
 @pytest.mark.model
 def test_with_the_real_model_server_an_answer_is_cited(model_stack: Stack) -> None:
     asked = model_stack.muniment(
-        "ask", "How is business mileage in a private car paid?", "--as", "margaret", "--json"
+        "ask", "How soon must a complaint be acknowledged?", "--as", "margaret", "--json"
     )
 
     answer = json.loads(asked.stdout)

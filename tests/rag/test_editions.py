@@ -137,6 +137,36 @@ def test_a_later_edition_in_other_words_stands_first_too(passages: Passages) -> 
     assert settled.note == DIFFER
 
 
+def test_other_words_with_the_same_figures_say_the_same(passages: Passages) -> None:
+    old, new = "Cycling is paid at 20 pence.", "Bicycle | 20p"
+    chunks = two_editions(passages, old, new)
+
+    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks, matter(new))
+
+    assert [each.text for each in settled.evidence] == [new]
+    assert not settled.conflict
+    assert not settled.note
+
+
+def test_the_number_of_a_clause_is_no_figure_of_its_rule(passages: Passages) -> None:
+    old, new = "4.1 Taxis are repaid up to £30.", "5.2.1 Taxis are repaid up to £30."
+    chunks = two_editions(passages, old, new)
+
+    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks, unlike)
+
+    assert [each.text for each in settled.evidence] == [new]
+    assert not settled.conflict
+
+
+def test_a_figure_that_a_rule_begins_with_is_one(passages: Passages) -> None:
+    old, new = "2.5 days of leave may be carried over.", "3.5 days of leave may be carried over."
+    chunks = two_editions(passages, old, new)
+
+    settled = settle([found(0, old)], [found(0, old), found(1, new)], chunks, unlike)
+
+    assert settled.conflict
+
+
 def test_no_other_document_speaks_for_a_later_edition(passages: Passages) -> None:
     (old,) = passages(OLD, title="Expenses Policy 2023")
     (other,) = passages(NEW, title="Travel Policy 2025")
